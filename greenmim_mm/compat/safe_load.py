@@ -1,0 +1,124 @@
+"""Reading checkpoints without executing code from the file.
+
+``torch.load(weights_only=True)`` refuses mmengine's training checkpoints
+(``epoch_N.pth``), for they hold the log history beside the weights, and
+mmengine then falls back to plain, unsafe pickle. The unpickler here builds
+tensors, containers, numpy arrays and mmengine's ``HistoryBuffer``, and nothing
+else: any other object becomes an inert :class:`Ignored`. So weights can be
+taken from any file, and one's own run can be resumed from it.
+"""
+
+import os.path as osp
+import pickle
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import torch
+
+# builtins and collections that only hold data
+_BUILTINS = {'set', 'frozenset', 'list', 'dict', 'tuple', 'int', 'float', 'bool', 'complex',
+             'bytes', 'bytearray', 'str', 'slice', 'range'}  # fmt: skip
+_COLLECTIONS = {'OrderedDict', 'defaultdict', 'Counter', 'deque'}
+_TORCH_UTILS = {'_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3',
+                '_rebuild_parameter', '_rebuild_parameter_with_state'}  # fmt: skip
+_NUMPY_MODULES = {'numpy', 'numpy.core.multiarray', 'numpy._core.multiarray'}
+_NUMPY = {'_reconstruct', 'scalar', 'ndarray', 'dtype'}
+
+
+class Ignored:
+    """What an object of a foreign type becomes. It holds and does nothing."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(cls)
+
+    def __call__(self, *args, **kwargs):
+        return Ignored()
+
+    def __setstate__(self, state):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+    def append(self, value):
+        pass
+
+    def extend(self, values):
+        pass
+
+
+def _history_buffer_method(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr``, which pickled log histories name: their statistics only."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    return Ignored()
+
+
+def _holds_data_only(module: str, name: str) -> bool:
+    """Whether a global of a pickle is one of the data types that are rebuilt."""
+    return (
+        (module == 'builtins' and name in _BUILTINS)
+        or (module == 'collections' and name in _COLLECTIONS)
+        or (module == 'torch._utils' and name in _TORCH_UTILS)
+        or (module == 'torch' and name in ('Size', 'device', 'Tensor'))
+        or (module == 'torch' and isinstance(getattr(torch, name, None), torch.dtype))
+        or (module == 'torch.nn.parameter' and name == 'Parameter')
+        or (module in _NUMPY_MODULES and name in _NUMPY)
+        or (module == 'numpy.dtypes' and name.endswith('DType'))
+        or (module == 'mmengine.logging.history_buffer' and name == 'HistoryBuffer')
+    )
+
+
+class _DataUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if module == 'builtins' and name == 'getattr':
+            return _history_buffer_method
+        return super().find_class(module, name) if _holds_data_only(module, name) else Ignored
+
+
+# what torch.load asks of a pickle module (storages it rebuilds itself)
+_DATA_PICKLE = SimpleNamespace(
+    __name__=__name__,
+    Unpickler=_DataUnpickler,
+    load=lambda file, **kwargs: _DataUnpickler(file, **kwargs).load(),
+)
+
+
+def load_checkpoint_file(filename: str, map_location: Optional[str] = 'cpu') -> dict:
+    """Read a checkpoint; no code of the file runs.
+
+    Args:
+        filename (str): Local path, or a URL that mmengine can fetch.
+        map_location (str, optional): As in ``torch.load``. Defaults to 'cpu'.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a checkpoint, or is truncated.
+    """
+    from mmengine.fileio import get_local_path
+
+    filename = osp.expanduser(filename)
+    if '://' not in filename and not osp.isfile(filename):
+        raise FileNotFoundError(f'checkpoint {filename!r} is not a file')
+    with get_local_path(filename) as path:
+        try:
+            checkpoint = torch.load(
+                path, map_location=map_location, weights_only=False, pickle_module=_DATA_PICKLE
+            )
+        except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError) as error:
+            raise ValueError(f'checkpoint {filename} cannot be read: {error}') from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'checkpoint {filename} must hold a dict, got {type(checkpoint).__name__}')
+    return checkpoint
+
+
+def load_safely_in_mmengine() -> None:
+    """Let mmengine read local checkpoints (``load_from``, ``resume``, ``init_cfg``) this way."""
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_checkpoint_file, force=True)

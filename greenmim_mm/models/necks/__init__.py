@@ -1,0 +1,3 @@
+from .greenmim_neck import GreenMIMNeck
+
+__all__ = ['GreenMIMNeck']

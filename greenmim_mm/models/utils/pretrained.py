@@ -1,0 +1,118 @@
+"""Loading a pre-trained backbone, or stopping: never training silently from scratch."""
+
+from collections import Counter
+from typing import Dict, List, Optional, Tuple, Union
+
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule
+from mmengine.model.weight_init import PretrainedInit, update_init_info
+from torch import Tensor
+
+from ...compat.safe_load import load_checkpoint_file
+
+InitCfg = Union[dict, List[dict], None]
+
+
+def split_pretrained_cfg(init_cfg: InitCfg) -> Tuple[Optional[dict], InitCfg]:
+    """Separate ``dict(type='Pretrained', ...)`` from other initialisers.
+
+    Returns:
+        Tuple[dict | None, dict | List[dict] | None]: The ``Pretrained`` entry,
+        and what is left.
+    """
+    cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or [])
+    pretrained = [cfg for cfg in cfgs if cfg['type'] in ('Pretrained', PretrainedInit)]
+    others = [cfg for cfg in cfgs if cfg not in pretrained]
+    if len(pretrained) > 1:
+        raise ValueError(f"init_cfg must hold at most one dict(type='Pretrained'), got {init_cfg}")
+    return (pretrained[0] if pretrained else None), (others or None)
+
+
+def _strip_prefix(
+    state_dict: Dict[str, Tensor], prefix: Optional[str], checkpoint: str
+) -> Dict[str, Tensor]:
+    prefix = prefix or ''
+    if prefix and not prefix.endswith('.'):
+        prefix += '.'
+    found = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
+    if not found:
+        heads = Counter(key.split('.')[0] + '.' for key in state_dict)
+        raise ValueError(
+            f'init_cfg.prefix={prefix!r} matches no key of {checkpoint}; its keys start with '
+            + ', '.join(f'{head!r} ({number} keys)' for head, number in heads.items())
+        )
+    return found
+
+
+def load_pretrained(
+    module: BaseModule,
+    checkpoint: str,
+    prefix: Optional[str] = None,
+    map_location: str = 'cpu',
+    optional: Tuple[str, ...] = (),
+) -> None:
+    """Load every tensor of a backbone, or raise.
+
+    mmengine's ``Pretrained`` warns about a missing ``prefix`` and trains from
+    scratch; here each key of the module must be in the checkpoint with its
+    shape and the other way round. Position tables that the module itself knows
+    how to resize (its load hooks) are resized. The file is read without
+    executing code from it.
+
+    Args:
+        module (BaseModule): The backbone.
+        checkpoint (str): Path or URL of a checkpoint.
+        prefix (str, optional): Prefix of the backbone's keys in the file, for
+            example ``'backbone.'``. Defaults to None, for keys without prefix.
+        map_location (str): Where tensors are loaded. Defaults to 'cpu'.
+        optional (Tuple[str, ...]): First parts of keys that either side may
+            lack, such as output norms. Defaults to ().
+
+    Raises:
+        ValueError: If the prefix matches nothing, or keys or shapes differ.
+    """
+    loaded = load_checkpoint_file(checkpoint, map_location)
+    state_dict = loaded.get('state_dict', loaded.get('model', loaded))
+    metadata = getattr(state_dict, '_metadata', None)
+    state_dict = _strip_prefix(state_dict, prefix, checkpoint)
+    for hook in module._load_state_dict_pre_hooks.values():  # resizes position tables
+        hook(state_dict, '', metadata or {}, True, [], [], [])
+
+    own = module.state_dict()
+
+    def is_optional(key):
+        return key.split('.')[0] in optional
+
+    missing = [k for k in own if k not in state_dict and not is_optional(k)]
+    unexpected = [k for k in state_dict if k not in own and not is_optional(k)]
+    shapes = [
+        f'{k}: checkpoint {tuple(state_dict[k].shape)}, model {tuple(own[k].shape)}'
+        for k in own
+        if k in state_dict and state_dict[k].shape != own[k].shape
+    ]
+    problems = [
+        f'{len(keys)} {what}: ' + ', '.join(keys[:8]) + (', ...' if len(keys) > 8 else '')
+        for what, keys in (
+            ('keys of the model are missing in the checkpoint', missing),
+            ('keys of the checkpoint are unknown to the model', unexpected),
+            ('shapes differ', shapes),
+        )
+        if keys
+    ]
+    if problems:
+        raise ValueError(
+            f'{checkpoint} (init_cfg.prefix={prefix!r}) does not fit '
+            f'{type(module).__name__}; nothing was loaded. '
+            + '; '.join(problems)
+            + ". For a checkpoint of a whole model set init_cfg.prefix='backbone.'"
+        )
+
+    used = {k: v for k, v in state_dict.items() if k in own}
+    own_new = [k for k in own if k not in used]
+    module.load_state_dict(used, strict=False)
+    if hasattr(module, '_params_init_info'):
+        update_init_info(module, init_info=f'loaded from {checkpoint}')
+    message = f'{type(module).__name__}: loaded {len(used)} of {len(own)} tensors from {checkpoint}'
+    if own_new:
+        message += f'; initialised anew: {", ".join(own_new)}'
+    MMLogger.get_current_instance().info(message)

@@ -1,0 +1,19 @@
+"""Which part of the image is seen, and how it is arranged. torch and numpy only."""
+
+from .grouping import GroupPlan, attention_cost, build_group_plan, choose_groups, window_ids
+from .masking import RandomMasking, unit_grid
+from .tokens import TokenLayout, gather_patches, scatter_to_grid, token_layout
+
+__all__ = [
+    'GroupPlan',
+    'RandomMasking',
+    'TokenLayout',
+    'attention_cost',
+    'build_group_plan',
+    'choose_groups',
+    'gather_patches',
+    'scatter_to_grid',
+    'token_layout',
+    'unit_grid',
+    'window_ids',
+]

@@ -1,0 +1,144 @@
+"""Which tokens a stage holds, in which order, and where they sit.
+
+Shapes: N masks (1 shared, or B), Mh x Mw mask units, U visible units per mask,
+``side`` tokens per unit and axis, L = U * side^2 visible tokens, H x W the full
+token grid (H = Mh * side), C channels, p pixels per token and axis.
+
+Order: mask units in raster order; inside a unit the tokens are in z-order::
+
+    one unit, side = 4         so that four consecutive tokens are a 2x2 block
+    +----+----+----+----+
+    |  0 |  1 |  4 |  5 |      stage k:    [0 1 2 3] [4 5 6 7] [8 ..  ] ...
+    |  2 |  3 |  6 |  7 |                      |         |         |
+    +----+----+----+----+      stage k+1:      0         1         2    ...
+    |  8 |  9 | 12 | 13 |
+    | 10 | 11 | 14 | 15 |      a 2x2 merge is a reshape, and the order of the
+    +----+----+----+----+      next stage is again this order.
+
+Consequence: tokens are not in raster order; every index into the full grid
+comes from :class:`TokenLayout`.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@cache
+def z_order(side: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Row and column of each token of a ``side`` x ``side`` block in z-order.
+
+    Raises:
+        ValueError: If ``side`` is not a power of two.
+    """
+    if side < 1 or side & (side - 1):
+        raise ValueError(f'side must be a power of two, got {side}')
+    code = np.arange(side * side)
+    row, col = np.zeros_like(code), np.zeros_like(code)
+    for bit in range(side.bit_length() - 1):
+        col |= (code >> (2 * bit) & 1) << bit
+        row |= (code >> (2 * bit + 1) & 1) << bit
+    return row, col
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Positions of the visible tokens of one stage.
+
+    Attributes:
+        row (np.ndarray): Row of each token in the full grid, of shape N x L.
+        col (np.ndarray): Column, of shape N x L.
+        grid (Tuple[int, int]): Height and width of the full token grid.
+    """
+
+    row: np.ndarray
+    col: np.ndarray
+    grid: Tuple[int, int]
+
+    @property
+    def flat_index(self) -> Tensor:
+        """Index ``row * W + col`` into the flattened grid, int64 of shape N x L."""
+        return torch.from_numpy(self.row * self.grid[1] + self.col)
+
+
+def token_layout(visible: Tensor, side: int) -> TokenLayout:
+    """Lay out the tokens of the visible units.
+
+    Args:
+        visible (Tensor): Bool of shape N x Mh x Mw on the CPU, True = seen.
+        side (int): Tokens per mask unit and axis: 8, 4, 2, 1 for the four
+            stages of Swin.
+
+    Raises:
+        ValueError: If ``visible`` has another shape or type, or the masks have
+            different numbers of visible units.
+    """
+    if visible.ndim != 3 or visible.dtype != torch.bool:
+        raise ValueError(
+            'visible must be a bool tensor of shape (N, Mh, Mw), '
+            f'got {visible.dtype} of shape {tuple(visible.shape)}'
+        )
+    mask, unit_row, unit_col = visible.numpy().nonzero()
+    counts = np.bincount(mask, minlength=len(visible))
+    if counts.min() != counts.max() or counts[0] == 0:
+        raise ValueError(
+            'visible must hold the same positive number of visible units for every image, '
+            f'got between {counts.min()} and {counts.max()}'
+        )
+    row_in_unit, col_in_unit = z_order(side)
+    row = unit_row[:, None] * side + row_in_unit
+    col = unit_col[:, None] * side + col_in_unit
+    grid = (visible.shape[1] * side, visible.shape[2] * side)
+    return TokenLayout(row.reshape(len(visible), -1), col.reshape(len(visible), -1), grid)
+
+
+def gather_patches(images: Tensor, visible: Tensor, patch: int, unit: int) -> Tensor:
+    """Cut the visible patches out of the images; hidden pixels are never read.
+
+    Args:
+        images (Tensor): Images of shape B x C x H x W (pixels).
+        visible (Tensor): Bool of shape N x Mh x Mw, N = 1 or B.
+        patch (int): Side p of a patch in pixels.
+        unit (int): Side of a mask unit in pixels.
+
+    Returns:
+        Tensor: Patches in token order, of shape B x L x (C * p * p), channel
+        first as in the weight of ``nn.Conv2d``.
+    """
+    batch, channels, _, _ = images.shape
+    masks, rows, cols = visible.shape
+    units = images.view(batch, channels, rows, unit, cols, unit).permute(0, 2, 4, 1, 3, 5)
+    index = visible.nonzero(as_tuple=True) if masks > 1 else visible[0].nonzero(as_tuple=True)
+    index = tuple(i.to(images.device, non_blocking=True) for i in index)
+    units = units[index] if masks > 1 else units[(slice(None), *index)]
+    side = unit // patch
+    # z-order: split each axis of the unit into its bits and interleave them
+    bits = side.bit_length() - 1
+    units = units.reshape(-1, channels, *[2] * bits, patch, *[2] * bits, patch)
+    row_bits = range(2, 2 + bits)
+    col_bits = range(3 + bits, 3 + 2 * bits)
+    interleaved = [axis for pair in zip(row_bits, col_bits) for axis in pair]
+    units = units.permute(0, *interleaved, 1, 2 + bits, 3 + 2 * bits)
+    return units.reshape(batch, -1, channels * patch * patch)
+
+
+def scatter_to_grid(tokens: Tensor, layout: TokenLayout, fill: float = 0.0) -> Tensor:
+    """Put visible tokens at their places in the full grid.
+
+    Args:
+        tokens (Tensor): Features of shape B x L x C.
+        layout (TokenLayout): Of one mask, or of B.
+        fill (float): Value of hidden positions. Defaults to 0.
+
+    Returns:
+        Tensor: Features of shape B x H x W x C.
+    """
+    batch, _, channels = tokens.shape
+    height, width = layout.grid
+    index = layout.flat_index.to(tokens.device)[:, :, None].expand(batch, -1, channels)
+    full = tokens.new_full((batch, height * width, channels), fill)
+    return full.scatter(1, index, tokens).view(batch, height, width, channels)

@@ -1,0 +1,25 @@
+"""Shared by all tests: two threads, quiet logs, a small encoder."""
+
+import logging
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+TINY = dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
+
+
+@pytest.fixture(autouse=True)
+def quiet_and_seeded():
+    from mmengine.logging import MMLogger
+
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
+    torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if 'gpu' in item.keywords:
+                item.add_marker(pytest.mark.skip(reason='needs a CUDA device'))
