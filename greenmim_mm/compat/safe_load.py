@@ -63,6 +63,7 @@ def _holds_data_only(module: str, name: str) -> bool:
     """Whether a global of a pickle is one of the data types that are rebuilt."""
     return (
         (module == 'builtins' and name in _BUILTINS)
+        or (module == '_codecs' and name == 'encode')  # bytes, in protocol 2
         or (module == 'collections' and name in _COLLECTIONS)
         or (module == 'torch._utils' and name in _TORCH_UTILS)
         or (module == 'torch' and name in ('Size', 'device', 'Tensor'))
@@ -76,6 +77,8 @@ def _holds_data_only(module: str, name: str) -> bool:
 
 class _DataUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
+        if module == '__builtin__':  # its name in protocol 2, which torch.save uses
+            module = 'builtins'
         if module == 'builtins' and name == 'getattr':
             return _history_buffer_method
         return super().find_class(module, name) if _holds_data_only(module, name) else Ignored

@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 
 
+def derive_seed(*entropy: int) -> int:
+    """Mix non-negative integers into one 63-bit seed; equal integers, equal seed."""
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 def unit_grid(img_size: Tuple[int, int], unit: int) -> Tuple[int, int]:
     """Number of mask units of an image, vertically and horizontally.
 
@@ -105,8 +110,7 @@ class RandomMasking:
         grid = unit_grid(img_size, self.unit)
         count = self.num_visible(grid)
         num_masks = batch_size if self.per_image else 1
-        state = np.random.SeedSequence([seed, rank, iteration]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+        generator = torch.Generator().manual_seed(derive_seed(seed, rank, iteration))
         order = torch.rand(num_masks, grid[0] * grid[1], generator=generator).argsort(dim=1)
         visible = torch.zeros(num_masks, grid[0] * grid[1], dtype=torch.bool)
         visible.scatter_(1, order[:, :count], True)

@@ -7,7 +7,7 @@ from greenmim_mm.sparsity import RandomMasking, build_group_plan, token_layout, 
 
 def naive_group_attention(qkv, table, layout, window, shift, scale):
     """A plain loop over images, windows and heads."""
-    batch, length, channels3 = qkv.shape
+    batch, length, _ = qkv.shape
     heads = table.shape[1]
     ids = torch.from_numpy(window_ids(layout, window, shift)).view(len(layout.row), length)
     row, col = torch.from_numpy(layout.row), torch.from_numpy(layout.col)

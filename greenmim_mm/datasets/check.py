@@ -1,0 +1,70 @@
+"""A data set that is not there: say so before anything is built."""
+
+import os.path as osp
+from typing import Iterator, List, Tuple
+
+from mmengine.config import Config
+
+_LAYOUTS = {
+    'coco': 'DATA_ROOT/annotations/instances_train2017.json and DATA_ROOT/train2017/*.jpg '
+    '(likewise val2017), or the ann_file and data_prefix.img of the config',
+    'imagenet': 'DATA_ROOT/train/CLASS/*.JPEG and DATA_ROOT/val/CLASS/*.JPEG',
+    'folder': 'a folder with images (.jpg .jpeg .png .ppm .bmp .pgm .tif) at any depth',
+}
+
+
+def _leaf_datasets(cfg: dict, key: str) -> Iterator[Tuple[str, dict]]:
+    """Dataset configs below ``cfg``, inside wrappers too, with their config keys."""
+    if cfg.get('dataset') is not None:
+        yield from _leaf_datasets(cfg['dataset'], f'{key}.dataset')
+    elif cfg.get('datasets') is not None:
+        for i, inner in enumerate(cfg['datasets']):
+            yield from _leaf_datasets(inner, f'{key}.datasets.{i}')
+    else:
+        yield key, cfg
+
+
+def _layout(cfg: dict) -> str:
+    kind = str(cfg.get('type', '')).rsplit('.', 1)[-1].lower()
+    if 'coco' in kind or 'lvis' in kind:
+        return _LAYOUTS['coco']
+    if 'imagenet' in kind or (kind == 'customdataset' and cfg.get('with_label', True)):
+        return _LAYOUTS['imagenet']
+    return _LAYOUTS['folder']
+
+
+def _paths(cfg: dict) -> List[str]:
+    """Files and folders that a dataset config names."""
+    root = cfg.get('data_root') or ''
+    prefix = cfg.get('data_prefix') or {}
+    prefixes = list(prefix.values()) if isinstance(prefix, dict) else [prefix]
+    if cfg.get('split') and not prefixes and not cfg.get('ann_file'):
+        prefixes = [cfg['split']]  # mmpretrain.ImageNet finds ROOT/train by itself
+    named = [name for name in [cfg.get('ann_file'), *prefixes] if isinstance(name, str) and name]
+    return [root] * bool(root) + [osp.join(root, name) for name in named]
+
+
+def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> None:
+    """Look for the files and folders of all data sets that a run reads.
+
+    Args:
+        cfg (Config): Of MMPretrain or MMDetection.
+        loaders (Tuple[str, ...]): For example ``('train_dataloader', 'val_dataloader')``.
+
+    Raises:
+        FileNotFoundError: Naming the path, the expected layout and the option
+            that points elsewhere.
+    """
+    for loader in loaders:
+        if cfg.get(loader) is None:
+            continue
+        for key, dataset in _leaf_datasets(cfg[loader], loader):
+            for path in _paths(dataset):
+                if '://' in path or osp.exists(osp.expanduser(path)):
+                    continue
+                raise FileNotFoundError(
+                    f'data set not found: {path} (looked for in {osp.abspath(path)}), '
+                    f'named by {key}.\n'
+                    f'Expected layout: {_layout(dataset)}.\n'
+                    f'To point elsewhere: --cfg-options {key}.data_root=/your/data'
+                )

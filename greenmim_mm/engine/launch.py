@@ -1,0 +1,178 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: from arguments to a runner.
+
+The arguments are those of MMPretrain's and MMDetection's own scripts; a config
+of either package runs.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import os.path as osp
+import sys
+from typing import Tuple
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..compat.safe_load import load_safely_in_mmengine
+from ..datasets.check import check_datasets
+from .checkpoint import latest_checkpoint, save_atomically
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that training and testing have in common."""
+    parser.add_argument('--work-dir', help='folder for logs, checkpoints and metrics')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, key=value; a list as key="[a,b]" or key=a,b, '
+        'a nested one as key="[(a,b),(c,d)]", with the quotes and without blanks',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes one or the other
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge the common arguments."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    return cfg
+
+
+def set_dataloader_defaults(
+    cfg: Config, pin_memory: bool = True, persistent_workers: bool = True
+) -> None:
+    """Loader settings that MMPretrain's own script adds, for MMPretrain configs only.
+
+    Workers cannot persist where there are none: that combination is mended
+    for every config, so that ``--cfg-options train_dataloader.num_workers=0`` works.
+    """
+    for field in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(field)
+        if loader is None:
+            continue
+        if cfg.get('default_scope') == 'mmpretrain':
+            defaults = ConfigDict(
+                pin_memory=True, persistent_workers=True, collate_fn=dict(type='default_collate')
+            )
+            defaults.update(loader)
+            cfg[field] = defaults
+            loader = cfg[field]  # Config keeps a copy
+        if not pin_memory:
+            loader.pin_memory = False
+        if not persistent_workers or not loader.get('num_workers'):
+            loader.persistent_workers = False
+
+
+def fit_to_hardware(cfg: Config) -> None:
+    """Let a config for GPUs run on a machine without one, and say what changed."""
+    if torch.cuda.is_available():
+        return
+    for field in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(field) is not None:
+            cfg[field].pin_memory = False
+    optim_wrapper = cfg.get('optim_wrapper')
+    if optim_wrapper is not None and optim_wrapper.get('type') == 'AmpOptimWrapper':
+        optim_wrapper.type = 'OptimWrapper'
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            optim_wrapper.pop(key, None)
+        say('No GPU: the config asks for mixed precision, this run uses fp32 on the CPU.')
+    if cfg.launcher != 'none':
+        # mmengine's init_dist and wrap_model assume CUDA devices
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group('gloo')
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+        say(f'No GPU: {torch.distributed.get_world_size()} processes train on the CPU with gloo.')
+
+
+def say(message: str) -> None:
+    """Print once, not once per process."""
+    if int(os.environ.get('RANK', 0)) == 0:
+        print(f'[greenmim_mm] {message}', flush=True)
+
+
+def resolve_resume(cfg: Config) -> None:
+    """Turn "resume from the newest checkpoint" into its path, if there is one."""
+    if cfg.get('resume') and cfg.get('load_from') is None:
+        cfg.load_from = latest_checkpoint(cfg.work_dir)
+        cfg.resume = cfg.load_from is not None
+        where = f'resuming from {cfg.load_from}' if cfg.resume else 'no checkpoint, starting anew'
+        say(f'--resume: {where}')
+
+
+def check_pretrained(cfg: Config) -> None:
+    """A checkpoint that the backbone should start from must be there.
+
+    Raises:
+        FileNotFoundError: Naming the path and the options.
+    """
+    init_cfg = cfg.get('model', {}).get('backbone', {}).get('init_cfg')
+    for entry in [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []:
+        path = entry.get('checkpoint')
+        if path is not None and '://' not in path and not osp.isfile(osp.expanduser(path)):
+            raise FileNotFoundError(
+                f'pre-trained checkpoint not found: {path} (model.backbone.init_cfg.checkpoint).\n'
+                'Name one with --pretrained work_dirs/PRETRAIN_RUN/epoch_N.pth, or train from '
+                'random initialisation with --cfg-options model.backbone.init_cfg=None'
+            )
+
+
+def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
+    """Check the data, then build the runner.
+
+    Args:
+        cfg (Config): The complete config.
+        loaders (Tuple[str, ...]): Loaders whose data must be there.
+    """
+    check_datasets(cfg, loaders)
+    load_safely_in_mmengine()
+    save_atomically()
+    fit_to_hardware(cfg)
+    _import_quietly()
+    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+
+
+def _import_quietly() -> None:
+    """Import both packages' data sets without their note on a platform nobody asked for."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        import mmpretrain.datasets  # noqa: F401
+    for line in printed.getvalue().splitlines():
+        if 'Could not import OneDL' not in line:
+            print(line)
+
+
+def run_or_explain(main) -> None:
+    """Run a command; a missing file or bad value ends it with its message alone.
+
+    A traceback is for defects. ``GREENMIM_TRACEBACK=1`` shows it here, too.
+    """
+    try:
+        main()
+    except FileNotFoundError as error:
+        if os.environ.get('GREENMIM_TRACEBACK'):
+            raise
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)

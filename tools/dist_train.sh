@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# dist_train.sh CONFIG GPUS [arguments of train.py]
+# On several nodes run it on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# Without a GPU it starts GPUS processes on the CPU.
+set -euo pipefail
+CONFIG=$1
+GPUS=$2
+TOOLS=$(cd "$(dirname "$0")" && pwd)
+
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$GPUS" \
+    "$TOOLS/train.py" "$CONFIG" --launcher pytorch "${@:3}"

@@ -1,0 +1,58 @@
+"""Evaluate a checkpoint with any config of this package, MMPretrain or MMDetection.
+
+python tools/test.py configs/greenmim/mask_rcnn_swin_b_coco.py work_dirs/RUN/epoch_36.pth
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without an install
+
+from mmengine.config import ConfigDict
+from mmengine.evaluator import DumpResults
+
+from greenmim_mm.engine import launch
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    launch.add_common_arguments(parser)
+    parser.add_argument('--out', help='file (.pkl) for the raw predictions')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds per shown picture')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
+        raise SystemExit(f'--out must end in .pkl or .pickle, got {args.out}')
+    if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
+        raise FileNotFoundError(f'checkpoint not found: {args.checkpoint}')
+    cfg = launch.load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        hook = cfg.default_hooks.get('visualization')
+        if hook is None:
+            raise SystemExit('--show and --show-dir need default_hooks.visualization in the config')
+        enable = 'draw' if 'Det' in hook.type else 'enable'  # MMDetection's, MMPretrain's name
+        out_dir = 'test_out_dir' if enable == 'draw' else 'out_dir'
+        hook.update(ConfigDict({enable: True, 'show': args.show, 'wait_time': args.wait_time}))
+        if args.show_dir:
+            hook[out_dir] = args.show_dir
+
+    launch.set_dataloader_defaults(cfg)
+    runner = launch.build_runner(cfg, ('test_dataloader',))
+    if args.out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    runner.test()
+
+
+if __name__ == '__main__':
+    launch.run_or_explain(main)
