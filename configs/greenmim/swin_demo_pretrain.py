@@ -9,11 +9,14 @@ _base_ = '../_base_/greenmim_pretrain.py'
 model = dict(
     per_image=True,  # small batches: a mask per image varies the task more
     backbone=dict(
-        arch=dict(embed_dims=32, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
+        # three stages: the mask unit is 16 px, and a 128 px image has 8 x 8 of them
+        arch=dict(embed_dims=32, depths=[2, 2, 4], num_heads=[2, 4, 8]),
         img_size=128,
+        out_indices=(2,),
         stage_cfgs=dict(window_size=4),
     ),
-    neck=dict(in_channels=256, embed_dims=128, num_heads=4),
+    neck=dict(in_channels=128, embed_dims=128, num_heads=4, patch_size=16),
+    head=dict(patch_size=16),
 )
 
 train_pipeline = [
@@ -39,7 +42,7 @@ train_dataloader = dict(
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(type='AdamW', fused=True, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 max_epochs = 6

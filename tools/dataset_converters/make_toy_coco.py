@@ -2,7 +2,7 @@
 
     python tools/dataset_converters/make_toy_coco.py data/toy_coco
 
-Textured objects of six categories (a category is an outline and a kind of texture; colour,
+Textured objects of four categories (a category is an outline and a kind of texture; colour,
 size, rotation and texture scale are free) overlap on textured backgrounds. The images are
 a function of the arguments alone.
 
@@ -19,7 +19,7 @@ from typing import Dict, List, Tuple
 import cv2
 import numpy as np
 
-CATEGORIES = ('disc', 'square', 'triangle', 'star', 'ring', 'cross')
+CATEGORIES = ('disc', 'square', 'triangle', 'ring')
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
@@ -44,11 +44,7 @@ def _pattern(kind: str, rng: np.random.Generator, height: int, width: int) -> np
         return ((np.floor(u) + np.floor(v)) % 2).astype(np.float32)
     if kind == 'triangle':  # dots
         return ((u % 1 - 0.5) ** 2 + (v % 1 - 0.5) ** 2 < 0.09).astype(np.float32)
-    if kind == 'star':  # waves
-        return (np.sin(2 * np.pi * u + 2 * np.sin(np.pi * v)) > 0).astype(np.float32)
-    if kind == 'ring':  # grid lines
-        return ((u % 1 < 0.25) | (v % 1 < 0.25)).astype(np.float32)
-    return _noise(rng, height, width, 8)  # cross: blobs
+    return ((u % 1 < 0.25) | (v % 1 < 0.25)).astype(np.float32)  # ring: grid lines
 
 
 def _paint(pattern: np.ndarray, rng: np.random.Generator, contrast: float) -> np.ndarray:
@@ -63,30 +59,25 @@ def _paint(pattern: np.ndarray, rng: np.random.Generator, contrast: float) -> np
 def _outline(kind: str, rng: np.random.Generator, radius: float) -> List[np.ndarray]:
     """Corner points around the origin; a second contour is a hole."""
 
-    def star(points, inner, turn=0.0):
-        angle = np.arange(2 * points) * np.pi / points + turn
-        r = np.where(np.arange(2 * points) % 2, inner, 1.0)
-        return np.stack([r * np.cos(angle), r * np.sin(angle)], 1)
+    def polygon(corners):
+        angle = 2 * np.pi * np.arange(corners) / corners
+        return np.stack([np.cos(angle), np.sin(angle)], 1)
 
-    circle = star(24, 1.0)
     contours = {
-        'disc': [circle],
-        'square': [np.array([[-0.8, -0.8], [0.8, -0.8], [0.8, 0.8], [-0.8, 0.8]])],
-        'triangle': [star(3, 0.5)[::2]],
-        'star': [star(5, 0.45)],
-        'ring': [circle, 0.5 * circle],
-        'cross': [
-            np.array([[-1, -.35], [-.35, -.35], [-.35, -1], [.35, -1], [.35, -.35], [1, -.35],
-                      [1, .35], [.35, .35], [.35, 1], [-.35, 1], [-.35, .35], [-1, .35]])
-        ],
-    }[kind]  # fmt: skip
+        'disc': [polygon(48)],
+        'square': [polygon(4)],
+        'triangle': [polygon(3)],
+        'ring': [polygon(48), 0.5 * polygon(48)],
+    }[kind]
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     stretch = np.array([1.0, rng.uniform(0.75, 1.0)])
     return [radius * (contour * stretch) @ turn.T for contour in contours]
 
 
-def draw_image(rng: np.random.Generator, size: int) -> Tuple[np.ndarray, List[Tuple[int, np.ndarray]]]:
+def draw_image(
+    rng: np.random.Generator, size: int
+) -> Tuple[np.ndarray, List[Tuple[int, np.ndarray]]]:
     """One image and its objects.
 
     Args:

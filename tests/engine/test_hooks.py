@@ -1,0 +1,104 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import EpochBasedTrainLoop
+
+from greenmim_mm.engine import NonFiniteLossHook, ReproducibilityHook
+
+
+class Numbers(BaseDataset):
+    """Samples that are random numbers: what an augmentation draws."""
+
+    def __init__(self, length=6):
+        self.length = length
+        super().__init__(pipeline=[self.draw])
+
+    def load_data_list(self):
+        return [dict(id=i) for i in range(self.length)]
+
+    @staticmethod
+    def draw(data):
+        return np.concatenate([np.random.rand(2), torch.rand(2).numpy()])
+
+
+def draw_epochs(dataset, epochs, num_workers=0, persistent=False, first=0):
+    """Run a loader as the train loop does, for some epochs."""
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=2, num_workers=num_workers, persistent_workers=persistent
+    )
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    warnings = []
+    runner = SimpleNamespace(
+        train_dataloader=loader, train_loop=loop, seed=3, epoch=first, iter=0,
+        logger=SimpleNamespace(warning=warnings.append),
+    )  # fmt: skip
+    hook = ReproducibilityHook()
+    hook.before_train(runner)
+    drawn = []
+    for runner.epoch in range(first, epochs):
+        hook.before_train_epoch(runner)
+        torch.rand(17), np.random.rand(5)  # what a model may draw in between
+        drawn.append(torch.cat(list(loader)))
+    return drawn, warnings
+
+
+@pytest.mark.parametrize('num_workers,persistent', [(0, False), (1, False), (2, True)])
+def test_augmentation_is_a_function_of_seed_epoch_and_sample(num_workers, persistent):
+    whole, _ = draw_epochs(Numbers(), epochs=3)
+    resumed, _ = draw_epochs(Numbers(), 3, num_workers, persistent, first=1)
+    assert not torch.equal(whole[0], whole[1])  # epochs differ
+    assert not torch.equal(whole[0][0], whole[0][1])  # samples differ
+    for a, b in zip(whole[1:], resumed):
+        assert torch.equal(a, b)
+
+
+def test_parts_of_a_concatenation_differ():
+    (drawn,), warnings = draw_epochs(ConcatDataset([Numbers(), Numbers()]), 1)
+    assert not torch.equal(drawn[:6], drawn[6:])
+    assert not warnings
+
+
+def test_repeated_samples_are_left_alone_and_it_says_so():
+    (drawn,), warnings = draw_epochs(RepeatDataset(Numbers(), 2), 1)
+    assert not torch.equal(drawn[:6], drawn[6:])
+    assert 'does not resume exactly with EpochBasedTrainLoop and RepeatDataset' in warnings[0]
+
+
+def test_training_steps_draw_by_seed_and_iteration():
+    runner = SimpleNamespace(seed=3, iter=5)
+    draws = []
+    for runner.iter in (5, 6, 5):
+        torch.rand(3)
+        ReproducibilityHook().before_train_iter(runner, 0)
+        draws.append(torch.rand(4))
+    assert torch.equal(draws[0], draws[2]) and not torch.equal(draws[0], draws[1])
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_non_finite_loss_names_iteration_rate_and_checkpoint(value):
+    hub = SimpleNamespace(
+        log_scalars={
+            'train/loss': HistoryBuffer([value], [1]),
+            'train/acc': HistoryBuffer([1], [1]),
+        },
+        get_info=lambda name, default: 'work_dirs/x/epoch_3.pth',
+    )
+    runner = SimpleNamespace(
+        message_hub=hub, iter=41, epoch=3,
+        optim_wrapper=SimpleNamespace(get_lr=lambda: dict(lr=[0.25])),
+    )  # fmt: skip
+    with pytest.raises(FloatingPointError) as error:
+        NonFiniteLossHook().after_train_iter(runner, 0, outputs=dict(loss=value, acc=1))
+    for part in ('iteration 42', f'loss={value}', 'learning rate 0.25', 'work_dirs/x/epoch_3.pth'):
+        assert part in str(error.value)
+
+
+def test_finite_loss_passes():
+    hub = SimpleNamespace(log_scalars={'train/loss': HistoryBuffer([0.5], [1])})
+    NonFiniteLossHook().after_train_iter(
+        SimpleNamespace(message_hub=hub), 0, outputs=dict(loss=0.5)
+    )

@@ -1,0 +1,153 @@
+"""Every config parses, builds at reduced size and computes a loss."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from greenmim_mm.registry import MODELS
+from tests.conftest import TINY
+
+CONFIGS = sorted(Path('configs').glob('[!_]*/*.py'))
+SINGLE_GPU = {'MMSyncBN': 'BN', 'SyncBN': 'BN'}
+
+
+def shrink(cfg):
+    """The same config with a tiny encoder, small heads and no checkpoint to load."""
+    model = cfg.model
+    if isinstance(model.backbone.arch, str):  # the demo's own is small enough
+        model.backbone.arch = TINY
+    arch = model.backbone.arch
+    widths = [arch['embed_dims'] * 2**i for i in range(len(arch['depths']))]
+    model.backbone.init_cfg = None
+    if model.type == 'greenmim_mm.GreenMIM':
+        model.neck.update(in_channels=widths[-1], embed_dims=32, num_heads=4)
+    elif model.type == 'ImageClassifier':
+        model.head.update(in_channels=widths[-1], num_classes=5)
+    else:
+        model.neck.in_channels = widths
+
+    def replace(node):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(value, (dict, list)):
+                replace(value)
+            elif isinstance(value, str) and value in SINGLE_GPU and key == 'type':
+                node[key] = SINGLE_GPU[value]
+
+    replace(model)
+    return cfg
+
+
+def detection_sample(size):
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+    from mmengine.structures import InstanceData
+
+    masks = torch.zeros(1, *size)
+    masks[0, 10:60, 20:90] = 1
+    sample = DetDataSample(
+        metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size, scale_factor=(1.0, 1.0))
+    )
+    sample.gt_instances = InstanceData(
+        bboxes=torch.tensor([[20.0, 10, 90, 60]]),
+        labels=torch.tensor([1]),
+        masks=BitmapMasks(masks.numpy().astype('uint8'), *size),
+    )
+    return sample
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_builds_and_computes_a_loss(path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    full = cfg.model.backbone.img_size
+    model = MODELS.build(shrink(cfg).model)
+    if cfg.model.type == 'greenmim_mm.GreenMIM':
+        losses = model.loss(torch.randn(2, 3, full, full))
+    elif cfg.model.type == 'ImageClassifier':
+        from mmpretrain.structures import DataSample
+
+        samples = [DataSample().set_gt_label(i) for i in range(2)]
+        losses = model.loss(torch.randn(2, 3, full, full), samples)
+    else:
+        size = (96, 160)
+        losses = model.loss(torch.randn(1, 3, *size), [detection_sample(size)])
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert total.isfinite()
+    for name, parameter in model.backbone.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_schedule_fits_the_number_of_epochs(path):
+    cfg = Config.fromfile(path)
+    epochs = cfg.train_cfg.max_epochs
+    by_epoch = [s for s in cfg.param_scheduler if s.get('by_epoch', True)]
+    assert max(s.end for s in by_epoch if 'end' in s) == epochs
+    for schedule in by_epoch:
+        assert all(m < epochs for m in schedule.get('milestones', []))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_data_pipelines_build(path):
+    from mmengine.dataset import Compose
+
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    for loader in ('train_dataloader', 'val_dataloader'):
+        dataset = (cfg.get(loader) or {}).get('dataset')
+        while dataset is not None:
+            Compose(dataset.get('pipeline', []))
+            dataset = dataset.get('dataset')
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_header_and_checkpoint(path):
+    """What, which row, learning rate, command, expectation; one checkpoint, with its prefix."""
+    header = [line for line in path.read_text().splitlines() if line.startswith('#')]
+    for word in ('Follows:', 'Learning rate:', 'Run:', 'Expected:'):
+        assert any(word in line for line in header), word
+    cfg = Config.fromfile(path)
+    if not path.stem.endswith('pretrain'):
+        init_cfg = cfg.model.backbone.init_cfg
+        assert init_cfg.type == 'Pretrained' and init_cfg.prefix == 'backbone.'
+        source = Path(init_cfg.checkpoint).parent.name
+        pretrain = Config.fromfile(path.with_name(f'{source}.py'))
+        ours, theirs = cfg.model.backbone, pretrain.model.backbone
+        assert ours.arch == theirs.arch
+        assert f'epoch_{pretrain.train_cfg.max_epochs}.pth' in init_cfg.checkpoint
+
+
+def test_learning_rates_of_the_papers():
+    rates = {
+        'swin_b_pretrain': 1e-4 * 2048 / 256,
+        'swin_b_w14_pretrain': 1.5e-4 * 2048 / 256,
+        'swin_l_w14_pretrain': 1e-4 * 2048 / 256,
+        'swin_b_finetune': 1.25e-3 * 1024 / 512,
+        'swin_l_w14_finetune': 1e-3 * 768 / 512,
+        'mask_rcnn_swin_b_coco': 1e-4,
+        'mask_rcnn_swin_b_lsj_coco': 6e-5,
+    }
+    for name, rate in rates.items():
+        cfg = Config.fromfile(f'configs/greenmim/{name}.py')
+        assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate), name
+    large = Config.fromfile('configs/greenmim/swin_l_w14_finetune.py')
+    assert large.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.8
+    assert large.model.backbone.drop_path_rate == 0.3
+
+
+def test_names_are_unique_and_listed():
+    """``mim train`` finds configs by basename; the metafile and the README name each."""
+    names = [path.stem for path in CONFIGS]
+    assert len(set(names)) == len(names)
+    index = yaml.safe_load(Path('model-index.yml').read_text())
+    for entry in index['Import']:
+        folder = Path(entry).parent
+        listed = {m['Config'] for m in yaml.safe_load(Path(entry).read_text())['Models']}
+        assert listed == {str(p) for p in CONFIGS if p.parent == folder}
+        readme = (folder / 'README.md').read_text()
+        assert all(Path(path).name in readme for path in listed)

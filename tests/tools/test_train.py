@@ -1,0 +1,212 @@
+"""What a run does when something is killed, missing, broken or not there."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from greenmim_mm.compat.safe_load import load_checkpoint_file
+from tests.tools.conftest import (
+    DETECT,
+    PRETRAIN,
+    ROOT,
+    environment,
+    pretrain_options,
+    run_tool,
+    scalars,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def kill_when(work_dir, ready, command):
+    """Start a run and SIGKILL it as soon as ``ready(work_dir)``."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)], cwd=ROOT, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.time() + 120
+    while process.poll() is None and not ready(work_dir):
+        assert time.time() < deadline
+        time.sleep(0.02)
+    assert process.poll() is None, 'the run ended before it was killed'
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+MOMENTS = {
+    'inside an epoch': lambda d: max(scalars(d), default=0) >= 6,
+    'between epochs': lambda d: (d / 'last_checkpoint').is_file(),
+}
+
+
+@pytest.mark.parametrize('moment,workers', [('inside an epoch', 0), ('between epochs', 1)])
+def test_killed_and_resumed_equals_uninterrupted(toy, pretrained, tmp_path, moment, workers):
+    """Losses afterwards are the same to the last bit: weights, order, augmentation, masks."""
+    command = ['tools/train.py', PRETRAIN, '--work-dir', tmp_path,
+               *pretrain_options(toy, f'train_dataloader.num_workers={workers}')]  # fmt: skip
+    kill_when(tmp_path, MOMENTS[moment], command)
+    assert not (tmp_path / 'epoch_2.pth').exists()
+    before = scalars(tmp_path)
+    result = run_tool(*command, '--resume')
+    assert f'resuming from {tmp_path}/epoch_1.pth' in result.log
+    expected = scalars(pretrained.work_dir)
+    after = scalars(tmp_path)
+    assert sorted(after) == sorted(expected) == list(range(1, 9))
+    assert after == expected
+    assert all(before[step] == expected[step] for step in before)
+    ours, theirs = (load_checkpoint_file(str(d / 'epoch_2.pth'))['state_dict']
+                    for d in (tmp_path, pretrained.work_dir))  # fmt: skip
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+def test_resume_without_a_checkpoint_starts_anew(toy, tmp_path):
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--resume',
+                      *pretrain_options(toy, 'train_cfg.max_epochs=1'))  # fmt: skip
+    assert 'no checkpoint, starting anew' in result.log
+    assert sorted(scalars(tmp_path)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize('config,path,layout', [
+    (PRETRAIN, 'nowhere/images', 'a folder with images'),
+    (DETECT, 'nowhere/images', 'annotations/instances_train2017.json'),
+])  # fmt: skip
+def test_missing_data_is_one_clear_error(tmp_path, config, path, layout):
+    result = run_tool('tools/train.py', config, '--work-dir', tmp_path, '--cfg-options',
+                      f'train_dataloader.dataset.data_root={path}',
+                      'model.backbone.init_cfg=None', check=False)  # fmt: skip
+    assert result.returncode == 2
+    assert f'data set not found: {path}' in result.log
+    assert layout in result.log
+    assert '--cfg-options train_dataloader.dataset.data_root=/your/data' in result.log
+    assert 'Traceback' not in result.log
+
+
+def test_missing_checkpoint_is_one_clear_error(tmp_path):
+    result = run_tool('tools/train.py', DETECT, '--pretrained', 'gone.pth', check=False)
+    assert result.returncode == 2
+    assert 'pre-trained checkpoint not found: gone.pth' in result.log
+    assert 'Traceback' not in result.log
+    result = run_tool('tools/test.py', DETECT, 'gone.pth', check=False)
+    assert result.returncode == 2 and 'checkpoint not found: gone.pth' in result.log
+
+
+@pytest.fixture
+def broken(toy, tmp_path):
+    """Three images that cannot be read: truncated, empty, not an image."""
+    data = tmp_path / 'data'
+    shutil.copytree(toy / 'unlabelled', data / 'unlabelled')
+    files = sorted((data / 'unlabelled').iterdir())
+    files[0].write_bytes(files[0].read_bytes()[:-1500])
+    files[1].write_bytes(b'')
+    files[2].write_bytes(b'hello')
+    return data, [file.name for file in files[:3]]
+
+
+def test_broken_images_are_named_and_skipped(broken, tmp_path):
+    data, names = broken
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path,
+                      *pretrain_options(data, 'train_cfg.max_epochs=1'))  # fmt: skip
+    assert sorted(scalars(tmp_path)) == [1, 2, 3, 4]
+    for name in names:
+        assert f'{name} cannot be read' in result.log
+
+
+def test_broken_images_are_an_error_by_a_switch(broken, tmp_path):
+    data, names = broken
+    options = pretrain_options(data, 'train_dataloader.dataset.pipeline.0.on_error=raise')
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, *options, check=False)
+    assert result.returncode != 0
+    assert any(f'{name} cannot be read' in result.log for name in names)
+    assert "on_error='skip'" in result.log
+
+
+def test_only_broken_images_is_an_error_not_a_hang(broken, tmp_path):
+    data, _ = broken
+    for file in (data / 'unlabelled').iterdir():
+        file.write_bytes(b'hello')
+    options = pretrain_options(data, 'train_dataloader.dataset.max_refetch=5')
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, *options, check=False)
+    assert result.returncode != 0
+    assert 'Cannot find valid image' in result.log
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+def test_mixed_precision_without_a_gpu_runs_and_says_so(toy, tmp_path):
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--amp',
+                      *pretrain_options(toy, 'train_cfg.max_epochs=1'))  # fmt: skip
+    assert 'this run uses fp32 on the CPU' in result.log
+    assert (tmp_path / 'epoch_1.pth').is_file()
+
+
+def test_non_finite_loss_stops_the_run(toy, tmp_path):
+    options = ['optim_wrapper.optimizer.lr=1e30', 'param_scheduler.0.start_factor=1.0']
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path,
+                      *pretrain_options(toy, *options), check=False)  # fmt: skip
+    assert result.returncode != 0
+    assert 'non-finite loss at iteration' in result.log
+    assert 'learning rate 1e+30' in result.log and 'last checkpoint: none yet' in result.log
+    assert not list(tmp_path.glob('epoch_*.pth'))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+@pytest.mark.parametrize('per_image', [False, True])
+def test_two_processes_on_the_cpu(toy, tmp_path, per_image):
+    """They share the data, average gradients through gloo and leave one checkpoint."""
+    result = run_tool(
+        'tools/dist_train.sh', PRETRAIN, '2', '--work-dir', tmp_path,
+        *pretrain_options(toy, 'train_cfg.max_epochs=1', f'model.per_image={per_image}'),
+        PORT=str(29600 + os.getpid() % 300),
+    )  # fmt: skip
+    assert '2 processes train on the CPU with gloo' in result.log
+    assert sorted(scalars(tmp_path)) == [1, 2]  # 16 images / (2 ranks x 4)
+    assert [p.name for p in tmp_path.glob('*.pth')] == ['epoch_1.pth']
+
+
+def test_auto_scale_lr(toy, tmp_path):
+    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--auto-scale-lr',
+                      *pretrain_options(toy, 'train_cfg.max_epochs=1'))  # fmt: skip
+    assert 'LR has been automatically scaled from 0.001 to' in result.log
+
+
+def test_shell_scripts_pass_everything_on(tmp_path):
+    """``python`` and ``srun`` are replaced by a script that prints its arguments."""
+    fake = tmp_path / 'fake'
+    fake.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    (tmp_path / 'srun').symlink_to(fake)
+    extra = dict(PYTHON=str(fake), PATH=f'{tmp_path}:{os.environ["PATH"]}', NNODES='2',
+                 NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='1234', GPUS='16')  # fmt: skip
+    train = run_tool('tools/dist_train.sh', 'c.py', '8', '--resume', 'a b', **extra).stdout
+    for word in ('--nnodes=2', '--node_rank=1', '--master_addr=10.0.0.1', '--master_port=1234',
+                 '--nproc_per_node=8', 'c.py', '--launcher\npytorch', '--resume\na b'):  # fmt: skip
+        assert word in train
+    test = run_tool('tools/dist_test.sh', 'c.py', 'x.pth', '4', '--out', 'o.pkl', **extra).stdout
+    assert 'c.py\nx.pth\n--launcher\npytorch\n--out\no.pkl' in test
+    slurm = run_tool('tools/slurm_train.sh', 'part', 'job', 'c.py', 'dir', '--amp', **extra).stdout
+    for word in ('-p\npart', '--job-name=job', '--ntasks=16', 'c.py\n--work-dir\ndir', '--amp'):
+        assert word in slurm
+
+
+def test_data_is_checked_for_every_loader_of_our_configs(tmp_path):
+    """The default paths of the recipes are those that users of both packages have."""
+    from mmengine.config import Config
+
+    from greenmim_mm.datasets import check_datasets
+
+    for name, path in (
+        ('swin_b_pretrain', 'data/imagenet/train/'),
+        ('swin_b_finetune', 'data/imagenet'),
+        ('mask_rcnn_swin_b_lsj_coco', 'data/coco/'),
+    ):
+        if Path(path).exists():
+            continue
+        cfg = Config.fromfile(ROOT / f'configs/greenmim/{name}.py')
+        with pytest.raises(FileNotFoundError, match=f'data set not found: {path}'):
+            check_datasets(cfg, ('train_dataloader', 'val_dataloader'))

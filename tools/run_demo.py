@@ -1,0 +1,285 @@
+"""The demo: from unlabelled images to COCO AP at toy size, and a report.
+
+    make demo
+
+Steps: draw data, pre-train on unlabelled images, fine-tune Mask R-CNN twice (from the
+pre-trained weights and from random initialisation, same seed and budget), evaluate both,
+write ``work_dirs/demo/report.html``. A step that was finished before is not run again;
+``--fresh`` starts over. Every step is a command that can be run by hand; it is printed.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+from typing import Dict, List, Tuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # works without an install
+
+PRETRAIN_CONFIG = 'configs/greenmim/swin_demo_pretrain.py'
+FINETUNE_CONFIG = 'configs/greenmim/mask_rcnn_swin_demo_coco.py'
+METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50', 'coco/segm_mAP', 'coco/segm_mAP_50')
+RUNS = {'pre-trained': 'finetune_pretrained', 'scratch': 'finetune_scratch'}
+
+
+class Demo:
+    """The steps, their folders and what they cost."""
+
+    def __init__(self, out: Path, options: argparse.Namespace) -> None:
+        self.out = out
+        self.options = options
+        self.data = out / 'data'
+        self.pretrain_dir = out / 'pretrain'
+        self.seconds: Dict[str, float] = {}
+
+    def run(self, *steps: Tuple[str, Path, List[str]]) -> None:
+        """Run commands side by side, each unless it was finished before with the same arguments.
+
+        Args:
+            *steps (Tuple[str, Path, List[str]]): Name, folder that it fills, command.
+        """
+        running = []
+        for name, folder, command in steps:
+            print(f'\n=== {name}\n$ python {shlex.join(command)}', flush=True)
+            stamp = folder / 'demo_step.json'
+            if stamp.is_file():
+                done = json.loads(stamp.read_text())
+                if done['command'] == command:
+                    print('    finished before; --fresh runs it again')
+                    self.seconds[name] = done['seconds']
+                    continue
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            running.append((name, folder, command))
+        threads = [Thread(target=self._run_one, args=(*s, len(running))) for s in running]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        failed = [name for name, _, _ in running if name not in self.seconds]
+        if failed:
+            sys.exit(f'error: {", ".join(failed)} failed; the output is above')
+
+    def _run_one(self, name: str, folder: Path, command: List[str], side_by_side: int) -> None:
+        """Run one command, show its progress lines, keep its whole output in ``demo_step.log``."""
+        threads = str(max(1, (os.cpu_count() or 1) // side_by_side))
+        environment = {'OMP_NUM_THREADS': threads, **os.environ, 'PYTHONUNBUFFERED': '1'}
+        start, log = time.time(), folder / 'demo_step.log'
+        with open(log, 'w') as file:
+            process = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, env=environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            for line in process.stdout:
+                file.write(line)
+                progress = re.search(r'Epoch\((?:train|val)\).*|^[^ ]*: \d+ images.*', line)
+                if progress:
+                    shown = re.sub(
+                        r' (?:base_)?lr: \S+ | data_time: \S+ | acc: .*', '', progress[0]
+                    )
+                    print(f'    {name}: {shown[:110]}', flush=True)
+        if process.wait():
+            print(''.join(log.read_text().splitlines(keepends=True)[-30:]), file=sys.stderr)
+            return
+        self.seconds[name] = time.time() - start
+        stamp = dict(command=command, seconds=self.seconds[name])
+        (folder / 'demo_step.json').write_text(json.dumps(stamp))
+
+    def make_data(self) -> None:
+        numbers = self.options
+        self.run(('1/4 data', self.data, [
+            'tools/dataset_converters/make_toy_coco.py', str(self.data),
+            '--unlabelled', str(numbers.unlabelled),
+            '--train', str(numbers.train), '--val', str(numbers.val),
+        ]))  # fmt: skip
+
+    def pretrain(self) -> None:
+        epochs = self.options.pretrain_epochs
+        self.run(('2/4 pre-training', self.pretrain_dir, [
+            'tools/train.py', PRETRAIN_CONFIG, '--work-dir', str(self.pretrain_dir),
+            '--cfg-options', f'train_dataloader.dataset.data_root={self.data}/unlabelled',
+            f'train_cfg.max_epochs={epochs}', f'param_scheduler.1.end={epochs}',
+        ]))  # fmt: skip
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.pretrain_dir / f'epoch_{self.options.pretrain_epochs}.pth'
+
+    def finetune(self) -> None:
+        epochs = self.options.finetune_epochs
+        annotations = f'{self.data}/annotations/instances_val.json'
+        steps = []
+        for name, folder in RUNS.items():
+            options = [
+                f'train_dataloader.dataset.data_root={self.data}/',
+                f'val_dataloader.dataset.data_root={self.data}/',
+                f'val_evaluator.ann_file={annotations}',
+                f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
+                f'param_scheduler.1.end={epochs}',
+                f'default_hooks.checkpoint.interval={epochs}',
+            ]  # fmt: skip
+            start = ['--pretrained', str(self.checkpoint)]
+            if name == 'scratch':
+                start, options = [], [*options, 'model.backbone.init_cfg=None']
+            work_dir = self.out / folder
+            steps.append((f'3/4 Mask R-CNN, {name}', work_dir, [
+                'tools/train.py', FINETUNE_CONFIG, '--work-dir', str(work_dir), *start,
+                '--cfg-options', *options,
+            ]))  # fmt: skip
+        self.run(
+            *steps
+        )  # side by side: two small runs keep two cores busier than one after another
+
+    def report(self) -> Path:
+        print('\n=== 4/4 report', flush=True)
+        start = time.time()
+        from greenmim_mm.compat.safe_load import load_safely_in_mmengine
+
+        load_safely_in_mmengine()
+        sections = [self._ap_section(), self._pretrain_section(), self._groups_section(),
+                    self._detection_section()]  # fmt: skip
+        self.seconds['4/4 report'] = time.time() - start
+        from greenmim_mm.visualization import write_report
+
+        sections.append(self._cost_section())
+        path = self.out / 'report.html'
+        write_report(str(path), 'From unlabelled images to COCO AP', sections)
+        return path
+
+    def _ap_section(self) -> Tuple[str, list]:
+        from greenmim_mm.visualization import plot_ap_bars, plot_losses, read_scalars
+
+        scalars = {name: read_scalars(self.out / folder) for name, folder in RUNS.items()}
+        results = {
+            name: next(line for line in reversed(lines) if METRICS[0] in line)
+            for name, lines in scalars.items()
+        }
+        (self.out / 'results.json').write_text(
+            json.dumps({n: {m: r[m] for m in METRICS} for n, r in results.items()}, indent=2)
+        )
+        plot_ap_bars(results, METRICS, self.out / 'ap.png')
+        plot_losses(scalars, self.out / 'finetune_loss.png')
+        table = [['initialisation', *(m.replace('coco/', '') for m in METRICS)]]
+        table += [[n, *(f'{100 * r[m]:.1f}' for m in METRICS)] for n, r in results.items()]
+        difference = 100 * (results['pre-trained'][METRICS[0]] - results['scratch'][METRICS[0]])
+        for row in table:
+            print('    ' + ''.join(f'{cell:>16s}' for cell in row))
+        text = (
+            f'Two Mask R-CNN runs with the same seed, data ({self.options.train} labelled images) '
+            'and budget; only the initial backbone differs. COCO AP on '
+            f'{self.options.val} validation images, 0 to 100. The pre-trained one is '
+            f'{abs(difference):.1f} box AP {"above" if difference >= 0 else "below"} the other, '
+            'for one seed: the spread between seeds is not known.'
+        )
+        return 'Detection and segmentation', [text, table, self.out / 'ap.png',
+                                              self.out / 'finetune_loss.png']  # fmt: skip
+
+    def _pretrain_section(self) -> Tuple[str, list]:
+        from greenmim_mm.visualization import (
+            load_pretrain_model,
+            plot_losses,
+            plot_reconstructions,
+            read_scalars,
+            reconstruct_images,
+        )
+
+        plot_losses({'pre-training': read_scalars(self.pretrain_dir)}, self.out / 'loss.png')
+        model = load_pretrain_model(str(ROOT / PRETRAIN_CONFIG), str(self.checkpoint))
+        images = sorted((self.data / 'val').glob('*.jpg'))[:7]
+        rebuilt = reconstruct_images(model, images, size=128)
+        plot_reconstructions(*rebuilt, self.out / 'reconstructions.png')
+        text = (
+            f'GreenMIM on {self.options.unlabelled} images without labels: three quarters of the '
+            'mask units are hidden, the encoder runs on the others only, and the decoder '
+            'predicts the pixels of the hidden ones (normalised per unit; shown with the '
+            'statistics of the original). The images below are from the validation set.'
+        )
+        return 'Pre-training', [text, self.out / 'loss.png', self.out / 'reconstructions.png']
+
+    def _groups_section(self) -> Tuple[str, list]:
+        from greenmim_mm.sparsity import RandomMasking
+        from greenmim_mm.visualization import plot_groups
+
+        visible = RandomMasking(0.75)((224, 224), 1, seed=0)
+        path = self.out / 'groups.png'
+        text = plot_groups(visible, side=8, window=7, shift=3, path=path)
+        first = 'Stage 1 of Swin (window 7, shifted) on a 224 px image, mask ratio 0.75: '
+        return 'How windows were grouped', [first + text, path]
+
+    def _detection_section(self) -> Tuple[str, list]:
+        import cv2
+        from mmdet.apis import inference_detector, init_detector
+        from pycocotools.coco import COCO
+
+        from greenmim_mm.visualization import plot_detections
+
+        truth = COCO(str(self.data / 'annotations/instances_val.json'))
+        ids = truth.getImgIds()[:6]
+        files = [self.data / 'val' / truth.loadImgs(i)[0]['file_name'] for i in ids]
+        images = [cv2.imread(str(f))[:, :, ::-1] for f in files]
+        classes = [c['name'] for c in truth.loadCats(truth.getCatIds())]
+        rows = {'ground truth': [
+            [(a['category_id'] - 1, truth.annToMask(a), 1.0) for a in truth.imgToAnns[i]]
+            for i in ids
+        ]}  # fmt: skip
+        for name, folder in RUNS.items():
+            work_dir = self.out / folder
+            model = init_detector(
+                str(work_dir / Path(FINETUNE_CONFIG).name),
+                str(work_dir / f'epoch_{self.options.finetune_epochs}.pth'),
+                device='cpu',
+                cfg_options={'model.backbone.init_cfg': None},
+            )
+            rows[name] = []
+            for file in files:
+                found = inference_detector(model, str(file)).pred_instances
+                found = found[found.scores > 0.3]
+                rows[name].append([
+                    (int(label), mask.numpy(), float(score))
+                    for label, mask, score in zip(found.labels, found.masks, found.scores)
+                ])  # fmt: skip
+        path = self.out / 'detections.png'
+        plot_detections(images, rows, classes, path)
+        return 'What they find', ['Validation images; detections with a score above 0.3.', path]
+
+    def _cost_section(self) -> Tuple[str, list]:
+        table = [['step', 'seconds']]
+        table += [[name, f'{seconds:.0f}'] for name, seconds in self.seconds.items()]
+        text = f'Wall time ({os.cpu_count()} cores); the two fine-tunings ran side by side.'
+        return 'What it took', [text, table]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs/demo', help='folder to write')
+    parser.add_argument('--fresh', action='store_true', help='forget what was finished before')
+    for name, default in (('unlabelled', 2000), ('train', 240), ('val', 96),
+                          ('pretrain-epochs', 6), ('finetune-epochs', 8)):  # fmt: skip
+        parser.add_argument(f'--{name}', type=int, default=default, help=f'default {default}')
+    args = parser.parse_args()
+    out = args.out.resolve()
+    if args.fresh:
+        shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+
+    demo = Demo(out, args)
+    start = time.time()
+    demo.make_data()
+    demo.pretrain()
+    demo.finetune()
+    path = demo.report()
+    print(f'\nReport: {path}\n(this call: {time.time() - start:.0f} s)')
+
+
+if __name__ == '__main__':
+    main()
