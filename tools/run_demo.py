@@ -267,6 +267,8 @@ def main() -> None:
                           ('pretrain-epochs', 6), ('finetune-epochs', 8)):  # fmt: skip
         parser.add_argument(f'--{name}', type=int, default=default, help=f'default {default}')
     args = parser.parse_args()
+    if args.pretrain_epochs < 2:  # the first one warms up
+        parser.error(f'--pretrain-epochs must be at least 2, got {args.pretrain_epochs}')
     out = args.out.resolve()
     if args.fresh:
         shutil.rmtree(out, ignore_errors=True)

@@ -120,3 +120,4 @@ optim_wrapper = dict(
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(interval=max_epochs, max_keep_ckpts=1)
 )
+auto_scale_lr = dict(base_batch_size=4)

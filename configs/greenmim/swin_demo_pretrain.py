@@ -61,3 +61,4 @@ param_scheduler = [
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=2, save_optimizer=True)
 )
+auto_scale_lr = dict(base_batch_size=64)

@@ -129,7 +129,10 @@ def check_pretrained(cfg: Config) -> None:
         FileNotFoundError: Naming the path and the options.
     """
     init_cfg = cfg.get('model', {}).get('backbone', {}).get('init_cfg')
-    for entry in [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []:
+    entries = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
+    if isinstance(entries, str):
+        raise SystemExit(f'model.backbone.init_cfg must be a dict or None, got {init_cfg!r}')
+    for entry in entries:
         path = entry.get('checkpoint')
         if path is not None and '://' not in path and not osp.isfile(osp.expanduser(path)):
             raise FileNotFoundError(

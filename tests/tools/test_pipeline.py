@@ -54,10 +54,11 @@ def test_test_reproduces_the_evaluation(detector, toy, tmp_path):
     assert 'bbox_mAP' in result.log
 
 
-@pytest.mark.parametrize('prefix', ['', ",'prefix':'encoder.'"], ids=['missing', 'wrong'])
+@pytest.mark.parametrize('prefix', ['None', 'encoder.'], ids=['missing', 'wrong'])
 def test_bad_prefix_stops_before_training(toy, pretrained, tmp_path, prefix):
-    init_cfg = f"{{'type':'Pretrained','checkpoint':'{pretrained.checkpoint}'{prefix}}}"
-    options = detect_options(toy, f'model.backbone.init_cfg={init_cfg}')
+    key = 'model.backbone.init_cfg'
+    start = [f'{key}.checkpoint={pretrained.checkpoint}', f'{key}.prefix={prefix}']
+    options = detect_options(toy, *start)
     result = run_tool('tools/train.py', DETECT, '--work-dir', tmp_path, *options, check=False)
     assert result.returncode != 0
     assert "'backbone.'" in result.log and 'prefix' in result.log
@@ -67,7 +68,7 @@ def test_bad_prefix_stops_before_training(toy, pretrained, tmp_path, prefix):
 def test_report_of_the_demo(toy, tmp_path):
     out = tmp_path / 'demo'
     command = ['tools/run_demo.py', '--out', out, '--unlabelled', '64', '--train', '8',
-               '--val', '8', '--pretrain-epochs', '1', '--finetune-epochs', '1']  # fmt: skip
+               '--val', '8', '--pretrain-epochs', '2', '--finetune-epochs', '1']  # fmt: skip
     first = run_tool(*command)
     page = (out / 'report.html').read_text()
     assert page.count('data:image/png;base64,') == 6
