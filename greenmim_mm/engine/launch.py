@@ -94,7 +94,7 @@ def fit_to_hardware(cfg: Config) -> None:
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             optim_wrapper.pop(key, None)
         say('No GPU: the config asks for mixed precision, this run uses fp32 on the CPU.')
-    if cfg.launcher != 'none':
+    if cfg.launcher == 'pytorch':
         # mmengine's init_dist and wrap_model assume CUDA devices
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
@@ -135,6 +135,9 @@ def check_pretrained(cfg: Config) -> None:
     for entry in entries:
         path = entry.get('checkpoint')
         if path is not None and '://' not in path and not osp.isfile(osp.expanduser(path)):
+            if cfg.get('resume'):  # everything comes from the checkpoint of the run itself
+                cfg.model.backbone.init_cfg = None
+                return
             raise FileNotFoundError(
                 f'pre-trained checkpoint not found: {path} (model.backbone.init_cfg.checkpoint).\n'
                 'Name one with --pretrained work_dirs/PRETRAIN_RUN/epoch_N.pth, or train from '

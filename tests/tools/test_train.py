@@ -172,7 +172,7 @@ def test_two_processes_on_the_cpu(toy, tmp_path, per_image):
 def test_auto_scale_lr(toy, tmp_path):
     result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--auto-scale-lr',
                       *pretrain_options(toy, 'train_cfg.max_epochs=1'))  # fmt: skip
-    assert 'Scaling the original LR by 0.0625' in result.log  # 4 of 64
+    assert 'Scaling the original LR by 0.125' in result.log  # 4 of 32
 
 
 def test_shell_scripts_pass_everything_on(tmp_path):

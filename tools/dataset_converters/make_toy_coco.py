@@ -47,15 +47,6 @@ def _pattern(kind: str, rng: np.random.Generator, height: int, width: int) -> np
     return ((u % 1 < 0.25) | (v % 1 < 0.25)).astype(np.float32)  # ring: grid lines
 
 
-def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Texture of a background, in 0..1: soft waves, bent by smooth noise."""
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
-    angle, period = rng.uniform(0, np.pi), rng.uniform(8, 40)
-    bend = _noise(rng, size, size, size / rng.integers(3, 8))
-    phase = (x * np.cos(angle) + y * np.sin(angle)) / period + rng.uniform(0.5, 3) * bend
-    return 0.5 + 0.5 * np.sin(2 * np.pi * phase)
-
-
 def _paint(pattern: np.ndarray, rng: np.random.Generator, contrast: float) -> np.ndarray:
     """Two colours, mixed by the pattern: height x width x 3."""
     first = _colour(rng)
@@ -97,7 +88,7 @@ def draw_image(
         Tuple[np.ndarray, list]: RGB image, uint8 of shape size x size x 3, and per object
         its category index and the bool mask of its visible part.
     """
-    image = _paint(_ground(rng, size), rng, contrast=0.5)
+    image = _paint(_noise(rng, size, size, size / rng.integers(3, 12)), rng, contrast=0.5)
     objects: List[Tuple[int, np.ndarray]] = []
     for _ in range(int(rng.integers(2, 6))):
         category = int(rng.integers(len(CATEGORIES)))

@@ -1,0 +1,46 @@
+import pytest
+from mmengine.config import Config
+
+from greenmim_mm.datasets import check_datasets
+
+
+def loader(**dataset):
+    return Config(dict(train_dataloader=dict(dataset=dataset)))
+
+
+def test_complete_set_passes(tmp_path):
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations' / 'a.json').touch()
+    (tmp_path / 'img').mkdir()
+    cfg = loader(type='CocoDataset', data_root=str(tmp_path), ann_file='annotations/a.json',
+                 data_prefix=dict(img='img/'))  # fmt: skip
+    check_datasets(cfg, ('train_dataloader', 'val_dataloader'))
+
+
+@pytest.mark.parametrize('dataset,missing,layout', [
+    (dict(type='CocoDataset', ann_file='a.json'), 'a.json', 'instances_train2017'),
+    (dict(type='mmdet.CocoDataset', data_prefix=dict(img='img/')), 'img/', 'instances_train2017'),
+    (dict(type='ImageNet', split='train'), 'train', 'CLASS'),
+    (dict(type='CustomDataset', data_prefix='x', with_label=False), 'x', 'at any depth'),
+    (dict(type='CustomDataset', data_prefix='x'), 'x', 'CLASS'),
+])  # fmt: skip
+def test_what_is_missing_is_named(tmp_path, dataset, missing, layout):
+    cfg = loader(data_root=str(tmp_path), **dataset)
+    with pytest.raises(FileNotFoundError) as error:
+        check_datasets(cfg, ('train_dataloader',))
+    text = str(error.value)
+    assert f'data set not found: {tmp_path}/{missing}' in text
+    assert layout in text
+    assert 'train_dataloader.dataset.data_root=/your/data' in text
+
+
+def test_wrapped_and_concatenated_sets(tmp_path):
+    inner = dict(type='CocoDataset', data_root=str(tmp_path / 'no'))
+    good = dict(type='CocoDataset', data_root=str(tmp_path))
+    cfg = loader(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[good, inner]))
+    with pytest.raises(FileNotFoundError, match=r'named by train_dataloader.*datasets\.1'):
+        check_datasets(cfg, ('train_dataloader',))
+
+
+def test_remote_paths_are_not_looked_for():
+    check_datasets(loader(type='CocoDataset', data_root='s3://bucket/x'), ('train_dataloader',))
