@@ -264,7 +264,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs/demo', help='folder to write')
     parser.add_argument('--fresh', action='store_true', help='forget what was finished before')
     for name, default in (('unlabelled', 2000), ('train', 240), ('val', 96),
-                          ('pretrain-epochs', 12), ('finetune-epochs', 6)):  # fmt: skip
+                          ('pretrain-epochs', 10), ('finetune-epochs', 6)):  # fmt: skip
         parser.add_argument(f'--{name}', type=int, default=default, help=f'default {default}')
     args = parser.parse_args()
     if args.pretrain_epochs < 2:  # the first one warms up

@@ -33,8 +33,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=32,
-    num_workers=0,
-    persistent_workers=False,
+    num_workers=1,
     pin_memory=False,
     dataset=dict(data_root='data/toy_coco/unlabelled', pipeline=train_pipeline),
 )
@@ -45,7 +44,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', fused=True, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
-max_epochs = 12
+max_epochs = 10
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=1, convert_to_iter_based=True),
