@@ -26,6 +26,8 @@ help:
 
 # An environment that imports everything is taken as it is, whoever made it.
 setup: $(READY)
+	@echo 'Environment: $(VENV)'
+	@echo '(source $(VENV)/bin/activate to use it yourself)'
 
 $(READY): $(LOCK)
 	@set -e; \

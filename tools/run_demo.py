@@ -269,7 +269,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.pretrain_epochs < 2:  # the first one warms up
         parser.error(f'--pretrain-epochs must be at least 2, got {args.pretrain_epochs}')
-    out = args.out.resolve()
+    out = Path(os.path.relpath(args.out, ROOT))  # mmengine's options split paths at commas
+    os.chdir(ROOT)
     if args.fresh:
         shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -280,7 +281,7 @@ def main() -> None:
     demo.pretrain()
     demo.finetune()
     path = demo.report()
-    print(f'\nReport: {path}\n(this call: {time.time() - start:.0f} s)')
+    print(f'\nReport: {path.resolve()}\n(this call: {time.time() - start:.0f} s)')
 
 
 if __name__ == '__main__':

@@ -83,7 +83,9 @@ def relative_position_bias(table: Tensor, relative_index: Tensor) -> Tensor:
     return bias.view(heads, groups, size, size).transpose(0, 1)
 
 
-def group_attention(qkv: Tensor, plan: GroupPlan, bias: Tensor, scale: float) -> Tensor:
+def group_attention(
+    qkv: Tensor, plan: GroupPlan, bias: Tensor, scale: float, dropout: float = 0.0
+) -> Tensor:
     """Multi-head self-attention of every token to the visible tokens of its window.
 
     Args:
@@ -92,6 +94,7 @@ def group_attention(qkv: Tensor, plan: GroupPlan, bias: Tensor, scale: float) ->
         plan (GroupPlan): On the same device.
         bias (Tensor): :func:`relative_position_bias`, of shape G x H x S x S.
         scale (float): Factor of the logits.
+        dropout (float): Dropout rate of the attention weights. Defaults to 0.
 
     Returns:
         Tensor: Attended values of shape B x L x C.
@@ -104,7 +107,9 @@ def group_attention(qkv: Tensor, plan: GroupPlan, bias: Tensor, scale: float) ->
     # one bias of shape 1 x G*H x S x S serves every image
     query, key, value = slots.permute(3, 0, 1, 4, 2, 5).flatten(2, 3)
     bias = bias.reshape(1, groups * heads, size, size).to(query.dtype)
-    out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+    out = F.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale
+    )
     out = out.view(-1, groups, heads, size, out.shape[-1]).transpose(2, 3)  # X G S H D
     out = scatter_slots(out.reshape(len(out), groups * size, channels3 // 3), plan)
     return out.view(batch, length, channels3 // 3)

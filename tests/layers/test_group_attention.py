@@ -78,3 +78,11 @@ def test_no_nan_where_a_group_is_mostly_padding():
     qkv = torch.randn(1, plan.num_tokens, 12, requires_grad=True)
     group_attention(qkv, plan, bias, 1.0).sum().backward()
     assert qkv.grad.isfinite().all() and bias.grad.isfinite().all()
+
+
+def test_dropout_of_all_weights_leaves_nothing():
+    layout = token_layout(RandomMasking(0.5, 1)((2, 4), 1, seed=0), 4)
+    plan = build_group_plan(layout, 4)
+    qkv = torch.randn(1, plan.num_tokens, 24)
+    bias = relative_position_bias(torch.randn(49, 2), plan.relative_index)
+    assert group_attention(qkv, plan, bias, 0.5, dropout=1.0).abs().max() == 0

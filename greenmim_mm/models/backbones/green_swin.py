@@ -185,7 +185,9 @@ class GreenSwinTransformer(SwinTransformer):
             attention = block.attn.w_msa
             table = attention.relative_position_bias_table
             bias = relative_position_bias(table, plan.relative_index)
-            out = group_attention(attention.qkv(block.norm1(x)), plan, bias, attention.scale)
+            dropout = attention.attn_drop.p if block.training else 0.0
+            qkv = attention.qkv(block.norm1(x))
+            out = group_attention(qkv, plan, bias, attention.scale, dropout)
             x = x + block.attn.drop(attention.proj_drop(attention.proj(out)))
             return block.ffn(block.norm2(x), identity=x)
 
