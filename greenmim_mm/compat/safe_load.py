@@ -124,4 +124,8 @@ def load_safely_in_mmengine() -> None:
     """Let mmengine read local checkpoints (``load_from``, ``resume``, ``init_cfg``) this way."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    CheckpointLoader.register_scheme(prefixes='', loader=load_checkpoint_file, force=True)
+    # mmengine makes its log line of the name behind "load_from_"
+    def load_from_local(filename, map_location=None):
+        return load_checkpoint_file(filename, map_location)
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)

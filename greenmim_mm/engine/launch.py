@@ -156,11 +156,11 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     load_safely_in_mmengine()
     save_atomically()
     fit_to_hardware(cfg)
-    _import_quietly()
+    import_quietly()
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
 
 
-def _import_quietly() -> None:
+def import_quietly() -> None:
     """Import both packages' data sets without their note on a platform nobody asked for."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -72,7 +72,7 @@ def reconstruct_images(
     )
     batch = torch.stack([load(dict(img_path=str(path)))['inputs'] for path in paths])
     preprocessor = model.data_preprocessor
-    inputs = preprocessor(dict(inputs=batch))['inputs']
+    inputs = preprocessor(dict(inputs=batch, data_samples=None))['inputs']
     visible = model.masking((size, size), len(inputs), seed=seed)
     predicted = model.reconstruct(inputs, visible)
 
