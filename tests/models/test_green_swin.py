@@ -198,3 +198,13 @@ def test_bad_architecture(kwargs, message):
 def test_bad_input(size, visible_shape, message):
     with pytest.raises(ValueError, match=message):
         build()(torch.zeros(2, 3, *size).double(), torch.ones(visible_shape, dtype=torch.bool))
+
+
+def test_starts_like_swin():
+    model = GreenSwinTransformer('tiny')
+    model.init_weights()
+    for name, parameter in model.named_parameters():
+        if 'qkv.weight' in name or 'ffn.layers.1.weight' in name or 'table' in name:
+            assert 0.015 < parameter.std() < 0.025, name
+        elif name.endswith('qkv.bias'):
+            assert not parameter.any()

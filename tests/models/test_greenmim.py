@@ -11,7 +11,7 @@ from tests.conftest import TINY
 
 def model_cfg(**kwargs):
     cfg = dict(
-        type='GreenMIM',
+        type='greenmim_mm.GreenMIM',
         backbone=dict(
             type='greenmim_mm.GreenSwinTransformer', arch=TINY, window_size=4, drop_path_rate=0.0
         ),
@@ -105,7 +105,11 @@ def test_masks_follow_the_iteration_of_the_runner():
 
 def test_it_learns():
     """A fixed batch: the loss falls well below that of predicting the mean, 1."""
-    model = MODELS.build(model_cfg(mask_seed=0))
+    cfg = model_cfg(mask_seed=0)
+    cfg['neck']['embed_dims'] = 64
+    for part in ('backbone', 'neck'):
+        cfg[part]['init_cfg'] = dict(type='Xavier', layer='Linear', distribution='uniform')
+    model = MODELS.build(cfg)
     model.init_weights()
     coarse = torch.randn(4, 3, 4, 4)
     images = torch.nn.functional.interpolate(coarse, scale_factor=32, mode='bilinear')
@@ -119,7 +123,7 @@ def test_it_learns():
         optimizer.step()
         losses.append(loss.item())
     assert losses[0] > 0.9
-    assert losses[-1] < 0.5
+    assert losses[-1] < 0.25
 
 
 def test_reconstruct_returns_images():
