@@ -30,6 +30,8 @@ class GreenMIM(BaseSelfSupervisor):
             each process. Defaults to False, as in the paper.
         mask_seed (int, optional): Seed of the masks. Defaults to None, the seed
             of the runner (0 without a runner).
+        data_preprocessor (dict, optional): Normalisation of the images.
+            Defaults to None, ``SelfSupDataPreprocessor`` without arguments.
         **kwargs: Those of ``mmpretrain.BaseSelfSupervisor``.
 
     Raises:
@@ -45,9 +47,17 @@ class GreenMIM(BaseSelfSupervisor):
         mask_ratio: float = 0.75,
         per_image: bool = False,
         mask_seed: Optional[int] = None,
+        data_preprocessor: Optional[dict] = None,
         **kwargs,
     ) -> None:
-        super().__init__(backbone=backbone, neck=neck, head=head, **kwargs)
+        # named with its scope, so that a config of any default scope can build the model
+        data_preprocessor = {
+            'type': 'mmpretrain.SelfSupDataPreprocessor',
+            **(data_preprocessor or {}),
+        }
+        super().__init__(
+            backbone=backbone, neck=neck, head=head, data_preprocessor=data_preprocessor, **kwargs
+        )
         unit = self.backbone.mask_unit
         if self.head.patch_size != unit:
             raise ValueError(
