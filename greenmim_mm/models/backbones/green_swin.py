@@ -83,15 +83,15 @@ class GreenSwinTransformer(SwinTransformer):
     def init_weights(self) -> None:
         """Initialise; with ``init_cfg`` of type ``Pretrained``, load all or raise.
 
-        Without an ``init_cfg`` for its layers the encoder starts as Swin's own
-        code does: linear layers from a truncated normal of 0.02, biases at 0.
+        Without an ``init_cfg`` for its layers the encoder starts as pre-training
+        does: linear layers Xavier-uniform, at any width, and biases at 0.
         """
         if self._is_init:
             super().init_weights()  # mmengine warns about the second call
             return
         init_cfg = self.init_cfg
         pretrained, others = split_pretrained_cfg(init_cfg)
-        self.init_cfg = others or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
+        self.init_cfg = others or dict(type='Xavier', layer='Linear', distribution='uniform')
         super().init_weights()
         self.init_cfg = init_cfg
         if pretrained is not None:
