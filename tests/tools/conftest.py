@@ -24,7 +24,7 @@ def run_tool(*command, check=True, **extra):
     first = ['bash'] if str(command[0]).endswith('.sh') else [sys.executable]
     result = subprocess.run(
         [*first, *map(str, command)], cwd=ROOT, env=environment(**extra), text=True,
-        capture_output=True, timeout=300,
+        capture_output=True, timeout=900,  # machines may be slow
     )  # fmt: skip
     result.log = result.stdout + result.stderr
     if check:

@@ -31,7 +31,7 @@ def kill_when(work_dir, ready, command):
         [sys.executable, *map(str, command)], cwd=ROOT, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
-    deadline = time.time() + 120
+    deadline = time.time() + 600
     while process.poll() is None and not ready(work_dir):
         assert time.time() < deadline
         time.sleep(0.02)
