@@ -10,6 +10,7 @@ import io
 import os
 import os.path as osp
 import sys
+from importlib import import_module
 from typing import Tuple
 
 import torch
@@ -164,7 +165,8 @@ def import_quietly() -> None:
     """Import both packages' data sets without their note on a platform nobody asked for."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        import mmpretrain.datasets  # noqa: F401
+        for package in ('mmpretrain', 'mmdet'):
+            import_module(f'{package}.datasets')
     for line in printed.getvalue().splitlines():
         if 'Could not import OneDL' not in line:
             print(line)
