@@ -1,17 +1,25 @@
-"""Layers on visible tokens. torch only."""
+"""Functions on visible tokens. torch only."""
 
-from .group_attention import (
-    gather_slots,
-    group_attention,
-    merge_2x2,
-    relative_position_bias,
-    scatter_slots,
+from .group_attention import AttentionIndex, attention_index, group_attention, merge_2x2
+from .mlp import ffn_branch, mlp_branch
+from .sparse_conv import (
+    block_conv,
+    gather_from_grid,
+    neighbour_index,
+    sparse_avg_pool2d,
+    sparse_conv2d,
 )
 
 __all__ = [
-    'gather_slots',
+    'AttentionIndex',
+    'attention_index',
+    'block_conv',
+    'ffn_branch',
+    'gather_from_grid',
     'group_attention',
     'merge_2x2',
-    'relative_position_bias',
-    'scatter_slots',
+    'mlp_branch',
+    'neighbour_index',
+    'sparse_avg_pool2d',
+    'sparse_conv2d',
 ]

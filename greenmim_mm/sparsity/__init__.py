@@ -1,10 +1,18 @@
 """Which part of the image is seen, and how it is arranged. torch and numpy only."""
 
-from .grouping import GroupPlan, attention_cost, build_group_plan, choose_groups, window_ids
+from .grouping import (
+    SLOT_MULTIPLE,
+    GroupPlan,
+    attention_cost,
+    build_group_plan,
+    choose_groups,
+    window_ids,
+)
 from .masking import RandomMasking, unit_grid
-from .tokens import TokenLayout, gather_patches, scatter_to_grid, token_layout
+from .tokens import TokenLayout, gather_patches, scatter_to_grid, token_layout, z_order
 
 __all__ = [
+    'SLOT_MULTIPLE',
     'GroupPlan',
     'RandomMasking',
     'TokenLayout',
@@ -16,4 +24,5 @@ __all__ = [
     'token_layout',
     'unit_grid',
     'window_ids',
+    'z_order',
 ]

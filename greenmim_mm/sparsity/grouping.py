@@ -23,7 +23,6 @@ Consequence: linear layers never see a pad slot, they run on the T tokens before
 the gather and after the scatter; a pad costs attention only.
 """
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Callable, List, Sequence, Tuple
@@ -36,18 +35,28 @@ from .tokens import TokenLayout
 
 PAD = -1
 
+# Group sizes are multiples of this: tensor cores and vector units want rows of 8, and the
+# number of different shapes stays small.
+SLOT_MULTIPLE = 8
+
 # A pattern says how many windows of each count share a group: ((count, windows), ...).
 Pattern = Tuple[Tuple[int, int], ...]
 
 
 def attention_cost(num_groups: np.ndarray, group_size: np.ndarray) -> np.ndarray:
-    """Multiply-adds per channel of attention in ``num_groups`` groups of ``group_size``.
+    """Time of attention in ``num_groups`` groups of ``group_size``, in key visits.
+
+    A slot visits every slot of its group; gathering it and scattering its result
+    takes as long as about 48 visits (head width 32). Groups below 16 slots are no
+    cheaper than those of 16: a softmax over fewer than 16 numbers is not
+    vectorised. Measured in ``docs/performance.md``.
 
     The paper counts ``n (4 g C^2 + 2 g^2 C)`` (arXiv 2205.13515, Sec. 3.2) for
     groups through which the linear layers run too. Here these run on unpadded
     tokens, so their term is the same for every grouping and is left out.
     """
-    return 2 * num_groups * group_size**2
+    visits = np.maximum(group_size, 16)
+    return num_groups * visits * (visits + 48)
 
 
 def window_ids(layout: TokenLayout, window: int, shift: int) -> np.ndarray:
@@ -137,7 +146,7 @@ def _pack(histogram: Sequence[Tuple[int, int]], size: int) -> List[Tuple[Pattern
 
 @lru_cache(maxsize=4096)
 def _best_packing(
-    histogram: Tuple[Tuple[int, int], ...], cost: Callable
+    histogram: Tuple[Tuple[int, int], ...], cost: Callable, multiple: int
 ) -> Tuple[int, List[Tuple[Pattern, int]]]:
     """Group size with the lowest cost, and its packing.
 
@@ -145,7 +154,8 @@ def _best_packing(
     the bound is no better than what was found: the rest cannot win.
     """
     total = sum(count * number for count, number in histogram)
-    sizes = np.arange(histogram[0][0], total + 1)
+    smallest, largest = (-(-count // multiple) for count in (histogram[0][0], total))
+    sizes = np.arange(smallest, largest + 1) * multiple
     bounds = cost(-(-total // sizes), sizes)
     best_cost, best = np.inf, None
     for i in np.argsort(bounds, kind='stable'):
@@ -160,8 +170,8 @@ def _best_packing(
 
 
 def choose_groups(
-    counts: Sequence[int], cost: Callable = attention_cost
-) -> Tuple[int, List[List[int]]]:
+    counts: Sequence[int], cost: Callable = attention_cost, multiple: int = SLOT_MULTIPLE
+) -> Tuple[int, np.ndarray, np.ndarray]:
     """Optimal grouping: pack whole windows into groups of the cheapest size.
 
     Source: GreenMIM (arXiv 2205.13515), Sec. 3.2 and Algorithm 1.
@@ -170,30 +180,43 @@ def choose_groups(
         counts (Sequence[int]): Visible tokens of each window, all positive.
         cost (Callable): Cost of a number of groups of a size, increasing in
             the number. Defaults to :func:`attention_cost`.
+        multiple (int): Group sizes are multiples of it. Defaults to
+            ``SLOT_MULTIPLE``; 1 searches every size, as the paper does.
 
     Returns:
-        Tuple[int, List[List[int]]]: The group size, and the windows of each group.
+        Tuple[int, np.ndarray, np.ndarray]: The group size; the group of each
+        window; the slot of the group at which the window starts.
 
     Raises:
         ValueError: If ``counts`` is empty or holds a number below 1.
 
     Example:
-        >>> choose_groups([4, 2, 4, 1, 3])
-        (4, [[0], [2], [4, 3], [1]])
+        >>> choose_groups([4, 2, 4, 1, 3], multiple=4)
+        (4, array([0, 3, 1, 2, 2]), array([0, 0, 0, 3, 0]))
     """
-    if len(counts) == 0 or min(counts) < 1:
-        raise ValueError(f'counts must be positive and not empty, got {list(counts)}')
-    histogram = tuple(sorted(Counter(int(c) for c in counts).items(), reverse=True))
-    size, packed = _best_packing(histogram, cost)
-    windows_of = {count: [] for count, _ in histogram}
-    for window, count in enumerate(counts):
-        windows_of[int(count)].append(window)
-    left = {count: iter(windows) for count, windows in windows_of.items()}
-    groups = []
+    counts = np.asarray(counts)
+    if counts.size == 0 or counts.min() < 1:
+        raise ValueError(f'counts must be positive and not empty, got {counts.tolist()}')
+    number = np.bincount(counts)
+    values = np.flatnonzero(number)[::-1]
+    histogram = tuple(zip(values.tolist(), number[values].tolist()))
+    size, packed = _best_packing(histogram, cost, multiple)
+
+    # windows of equal count lie next to each other and are taken one after the other
+    windows = np.argsort(counts, kind='stable')
+    taken = dict(enumerate((np.cumsum(number) - number).tolist()))
+    group, offset = np.empty_like(windows), np.empty_like(windows)
+    first = 0
     for pattern, repeats in packed:
-        for _ in range(repeats):
-            groups.append([next(left[count]) for count, n in reversed(pattern) for _ in range(n)])
-    return size, groups
+        filled = 0
+        for count, times in reversed(pattern):
+            here = windows[taken[count] : taken[count] + repeats * times].reshape(repeats, times)
+            group[here] = np.arange(first, first + repeats)[:, None]
+            offset[here] = filled + count * np.arange(times)
+            taken[count] += repeats * times
+            filled += count * times
+        first += repeats
+    return size, group, offset
 
 
 @dataclass(frozen=True)
@@ -269,28 +292,27 @@ def build_group_plan(
         GroupPlan: On the CPU. With per-image masks it covers the tokens of all
         images, image after image.
     """
-    ids, window_of_token, counts = np.unique(
-        window_ids(layout, window, shift), return_inverse=True, return_counts=True
-    )
-    size, groups = choose_groups(counts.tolist(), cost)
-
-    # first slot of each window
-    start = np.empty(len(ids), dtype=np.int64)
-    for group, members in enumerate(groups):
-        ends = np.cumsum(counts[members])
-        start[members] = group * size + ends - counts[members]
+    ids = window_ids(layout, window, shift)
+    counts = np.bincount(ids)
+    seen = np.flatnonzero(counts)
+    size, group, offset = choose_groups(counts[seen], cost)
+    num_slots = (int(group.max()) + 1) * size
+    start = np.empty_like(counts)  # first slot of each window
+    start[seen] = group * size + offset
 
     # tokens sorted by window; the k-th of a window goes k slots behind its first
-    order = np.argsort(window_of_token, kind='stable')
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    slots = start[window_of_token[order]] + rank
+    if len(counts) <= np.iinfo(np.uint16).max:
+        order = np.argsort(ids.astype(np.uint16), kind='stable')  # radix sort
+    else:
+        order = np.argsort(ids, kind='stable')
+    sorted_ids = ids[order]
+    before = np.cumsum(counts) - counts
+    slots = (start - before)[sorted_ids] + np.arange(len(order))
 
-    num_slots = len(groups) * size
     gather = np.zeros(num_slots, dtype=np.int64)
     window_id = np.full(num_slots, PAD, dtype=np.int64)
     scatter = np.empty(len(order), dtype=np.int64)
-    gather[slots], scatter[order] = order, slots
-    window_id[slots] = window_of_token[order]
+    gather[slots], scatter[order], window_id[slots] = order, slots, sorted_ids
     position = (layout.row * (2 * window - 1) + layout.col).reshape(-1)[gather]
     return GroupPlan(
         gather_index=torch.from_numpy(gather),

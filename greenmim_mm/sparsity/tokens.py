@@ -64,6 +64,16 @@ class TokenLayout:
         """Index ``row * W + col`` into the flattened grid, int64 of shape N x L."""
         return torch.from_numpy(self.row * self.grid[1] + self.col)
 
+    def coarser(self, factor: int) -> 'TokenLayout':
+        """Layout of the ``factor`` x ``factor`` blocks of tokens.
+
+        Args:
+            factor (int): A power of two; the tokens per unit and axis are a multiple.
+        """
+        step = factor**2
+        row, col = self.row[:, ::step] // factor, self.col[:, ::step] // factor
+        return TokenLayout(row, col, (self.grid[0] // factor, self.grid[1] // factor))
+
 
 def token_layout(visible: Tensor, side: int) -> TokenLayout:
     """Lay out the tokens of the visible units.
@@ -139,6 +149,8 @@ def scatter_to_grid(tokens: Tensor, layout: TokenLayout, fill: float = 0.0) -> T
     """
     batch, _, channels = tokens.shape
     height, width = layout.grid
-    index = layout.flat_index.to(tokens.device)[:, :, None].expand(batch, -1, channels)
+    index = layout.flat_index.to(tokens.device, non_blocking=True)[:, :, None].expand(
+        batch, -1, channels
+    )
     full = tokens.new_full((batch, height * width, channels), fill)
     return full.scatter(1, index, tokens).view(batch, height, width, channels)

@@ -3,6 +3,7 @@ import torch
 from mmpretrain.models import SwinTransformer
 
 from greenmim_mm.models import GreenSwinTransformer
+from greenmim_mm.models.backbones.green_swin import _run_block
 from greenmim_mm.sparsity import RandomMasking, scatter_to_grid, token_layout
 from tests.conftest import TINY
 
@@ -157,6 +158,26 @@ def test_activation_checkpointing_changes_nothing():
     a, b = (grads(m.train(), m(images, visible)) for m in (plain, checkpointed))
     for name in a:
         torch.testing.assert_close(a[name], b[name])
+
+
+@pytest.mark.slow
+def test_compiled_blocks_equal_eager_ones_without_compiling_anew():
+    import torch._dynamo.testing
+
+    plain = build()
+    compiled = build(compile_blocks=True)
+    images = torch.randn(2, 3, 128, 128).double()
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend('aot_eager')
+    compiled._run_block = torch.compile(_run_block, backend=counter)
+    for iteration in range(6):
+        visible = RandomMasking(0.75)((128, 128), 2, seed=0, iteration=iteration)
+        a, b = (grads(m.train(), m(images, visible)) for m in (plain, compiled))
+        for name in a:
+            torch.testing.assert_close(a[name], b[name])
+        if iteration == 0:
+            first = counter.frame_count
+    assert first == counter.frame_count <= 2 * len(plain.stages)
 
 
 def test_absolute_position_embedding_follows_the_tokens():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenmim_mm.sparsity import (
+    SLOT_MULTIPLE,
     RandomMasking,
     attention_cost,
     build_group_plan,
@@ -24,27 +25,37 @@ def naive_window(coord, window, shift, length):
     return rolled // window, coord < shift
 
 
-@given(COUNTS)
+MULTIPLES = st.sampled_from([1, 4, SLOT_MULTIPLE])
+
+
+def rounded_up(number, multiple):
+    return -(-number // multiple) * multiple
+
+
+@given(COUNTS, MULTIPLES)
 @settings(max_examples=150, deadline=None)
-def test_each_window_in_exactly_one_group_and_no_group_above_its_size(counts):
-    size, groups = choose_groups(counts)
-    assert sorted(w for group in groups for w in group) == list(range(len(counts)))
-    assert all(0 < sum(counts[w] for w in group) <= size for group in groups)
+def test_windows_share_no_slot_and_no_group_is_above_its_size(counts, multiple):
+    size, group, offset = choose_groups(counts, multiple=multiple)
+    assert size % multiple == 0
+    assert set(group) == set(range(max(group) + 1))
+    slots = [g * size + o + k for g, o, n in zip(group, offset, counts) for k in range(n)]
+    assert len(set(slots)) == sum(counts)
+    assert all(o + n <= size for o, n in zip(offset, counts))
 
 
-@given(COUNTS)
+@given(COUNTS, MULTIPLES)
 @settings(max_examples=150, deadline=None)
-def test_cost_never_above_one_group_or_one_group_per_window(counts):
-    size, groups = choose_groups(counts)
-    cost = attention_cost(len(groups), size)
-    assert cost <= attention_cost(1, sum(counts))
-    assert cost <= attention_cost(len(counts), max(counts))
+def test_cost_never_above_one_group_or_one_group_per_window(counts, multiple):
+    size, group, _ = choose_groups(counts, multiple=multiple)
+    cost = attention_cost(max(group) + 1, size)
+    assert cost <= attention_cost(1, rounded_up(sum(counts), multiple))
+    assert cost <= attention_cost(len(counts), rounded_up(max(counts), multiple))
 
 
-def naive_choose(counts):
+def naive_choose(counts, multiple):
     """Every size, every subset: the algorithm of the paper without any shortcut."""
     best = None
-    for size in range(max(counts), sum(counts) + 1):
+    for size in range(rounded_up(max(counts), multiple), sum(counts) + multiple, multiple):
         left, groups = list(range(len(counts))), 0
         while left:
             subsets = (s for n in range(1, len(left) + 1) for s in combinations(left, n))
@@ -60,18 +71,21 @@ def naive_choose(counts):
     return best
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.sampled_from([1, 4]))
 @settings(max_examples=60, deadline=None)
-def test_cost_equals_an_exhaustive_search(counts):
-    size, groups = choose_groups(counts)
-    assert attention_cost(len(groups), size) == naive_choose(counts)
+def test_cost_equals_an_exhaustive_search(counts, multiple):
+    size, group, _ = choose_groups(counts, multiple=multiple)
+    assert attention_cost(max(group) + 1, size) == naive_choose(counts, multiple)
 
 
 def test_fill_is_the_largest_that_fits():
     # 6 + 5 = 11 beats 7 + 3 = 10 for a size of 11
-    size, groups = choose_groups([7, 6, 5, 3], cost=lambda n, g: np.where(g == 11, n, 99 * n))
+    def cost(number, size):
+        return np.where(size == 11, number, 99 * number)
+
+    size, group, _ = choose_groups([7, 6, 5, 3], cost, multiple=1)
     assert size == 11
-    assert [sorted(g) for g in groups] == [[1, 2], [0, 3]]
+    assert group.tolist() == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize('counts', [[], [3, 0], [-1]])
@@ -123,6 +137,7 @@ def test_plan_against_naive_windows(rows, cols, side, window, ratio, num_masks, 
     other = (2 * window - 1) ** 2
     group = slots // plan.group_size
     index = plan.relative_index
+    assert plan.group_size % SLOT_MULTIPLE == 0
     for q in range(0, plan.num_tokens, max(1, plan.num_tokens // 7)):
         for k in range(plan.num_tokens):
             same = naive[q] == naive[k]
@@ -152,8 +167,9 @@ def test_relative_index_is_that_of_window_msa(window):
     expected = WindowMSA(8, (window, window), 2).relative_position_index
     layout = token_layout(torch.ones(1, window, window, dtype=torch.bool), 1)
     plan = build_group_plan(layout, window)
-    order = plan.gather_index
-    assert torch.equal(plan.relative_index[0], expected[order][:, order])
+    order = plan.gather_index[: window**2]  # one group; pads behind its tokens
+    index = plan.relative_index[0, : window**2, : window**2]
+    assert torch.equal(index, expected[order][:, order])
 
 
 def test_plan_is_immutable():

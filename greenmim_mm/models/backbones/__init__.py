@@ -1,3 +1,4 @@
+from .base import GreenEncoder
 from .green_swin import GreenSwinTransformer
 
-__all__ = ['GreenSwinTransformer']
+__all__ = ['GreenEncoder', 'GreenSwinTransformer']

@@ -1,6 +1,6 @@
 """Swin Transformer that runs on the visible mask units only."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -10,21 +10,95 @@ from mmpretrain.models import SwinTransformer
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
-from ...layers import group_attention, merge_2x2, relative_position_bias
+from ...layers import AttentionIndex, attention_index, ffn_branch, group_attention, merge_2x2
 from ...registry import MODELS
-from ...sparsity import (
-    GroupPlan,
-    TokenLayout,
-    build_group_plan,
-    gather_patches,
-    token_layout,
-    unit_grid,
-)
-from ..utils import load_pretrained, split_pretrained_cfg
+from ...sparsity import TokenLayout, build_group_plan, gather_patches
+from .base import GreenEncoder
+
+
+def _mark_shapes(x: Tensor, index: AttentionIndex) -> None:
+    """Tell ``torch.compile`` what changes from step to step: the number and size of groups."""
+    torch._dynamo.mark_static(x)
+    for tensor in index:
+        torch._dynamo.maybe_mark_dynamic(tensor, list(range(tensor.ndim)))
+
+
+def _run_block(block: nn.Module, x: Tensor, index: AttentionIndex) -> Tensor:
+    """A ``SwinBlock`` on visible tokens, B x L x C."""
+    attention = block.attn.w_msa
+    dropout = attention.attn_drop.p if block.training else 0.0
+    qkv = attention.qkv(block.norm1(x))
+    table = attention.relative_position_bias_table
+    out = group_attention(qkv, table, index, attention.scale, dropout)
+    x = x + block.attn.drop(attention.proj_drop(attention.proj(out)))
+    return ffn_branch(x, block.norm2, block.ffn)
+
+
+def window_shift(attention: nn.Module, grid: Tuple[int, int]) -> Tuple[int, int]:
+    """Window and shift of a ``ShiftWindowMSA`` on a map, as its dense forward has them."""
+    window, shift = attention.window_size, attention.shift_size
+    smaller = min(grid) < window
+    same = min(grid) == window and not attention.pad_small_map
+    return window, 0 if smaller or same else shift
+
+
+def window_index(
+    blocks: Sequence[nn.Module], layout: TokenLayout, x: Tensor
+) -> List[AttentionIndex]:
+    """Index of each block of a stage; blocks of equal window and shift share one."""
+    kinds = [window_shift(block.attn, layout.grid) for block in blocks]
+    heads = blocks[0].attn.w_msa.num_heads
+    index = {}
+    for kind in set(kinds):
+        plan = build_group_plan(layout, *kind).to(x.device)
+        index[kind] = attention_index(plan, *x.shape[:2], heads)
+    return [index[kind] for kind in kinds]
+
+
+def embed_patches(model: nn.Module, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+    """Patch embedding (and absolute position) of the visible patches of a Swin, B x L x C."""
+    embed = model.patch_embed
+    patches = gather_patches(images, visible, model.strides[0], model.mask_unit)
+    x = F.linear(patches, embed.projection.weight.flatten(1), embed.projection.bias)
+    if embed.norm is not None:
+        x = embed.norm(x)
+    if model.use_abs_pos_embed:
+        position = resize_pos_embed(
+            model.absolute_pos_embed,
+            model.patch_resolution,
+            layout.grid,
+            model.interpolate_mode,
+            model.num_extra_tokens,
+        )
+        x = x + position[0, layout.flat_index.to(x.device, non_blocking=True)]
+    return model.drop_after_pos(x)
+
+
+def check_patches_and_merges(model: nn.Module, stages: Sequence[nn.Module]) -> int:
+    """Patch size of a Swin whose patches and 2 x 2 merges nest.
+
+    Raises:
+        ValueError: If patches overlap, or a stage with a merge does not halve the map.
+    """
+    projection = model.patch_embed.projection
+    size = projection.kernel_size[0]
+    if projection.kernel_size != (size, size) or projection.stride != (size, size):
+        raise ValueError(
+            'patch_size must be square and equal to the stride of the patch embedding, got '
+            f'kernel {projection.kernel_size}, stride {projection.stride}'
+        )
+    for i, stage in enumerate(stages):
+        sampler = stage.downsample.sampler
+        if {sampler.kernel_size, sampler.stride} != {(2, 2)}:
+            raise ValueError(
+                f'stages[{i}] must merge 2 x 2 tokens, got downsample_cfg with kernel_size '
+                f'{sampler.kernel_size}, stride {sampler.stride}'
+            )
+    return size
 
 
 @MODELS.register_module()
-class GreenSwinTransformer(SwinTransformer):
+class GreenSwinTransformer(GreenEncoder, SwinTransformer):
     """Swin Transformer with group window attention.
 
     ``forward(images)`` is the dense forward of ``mmpretrain.SwinTransformer``,
@@ -48,7 +122,10 @@ class GreenSwinTransformer(SwinTransformer):
 
     Args:
         *args: Those of ``mmpretrain.SwinTransformer``.
-        **kwargs: Those of ``mmpretrain.SwinTransformer``.
+        compile_blocks (bool): Run the blocks of the sparse forward through
+            ``torch.compile``: once per stage, whatever the mask. Defaults to False.
+        **kwargs: Those of ``mmpretrain.SwinTransformer``. ``with_cp=True`` keeps
+            the input of each block only and computes the rest again.
 
     Raises:
         ValueError: If the patch embedding overlaps or a stage does not halve
@@ -61,144 +138,37 @@ class GreenSwinTransformer(SwinTransformer):
         torch.Size([2, 12, 768])
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    # as in pre-training: linear layers Xavier-uniform, at any width, and biases at 0
+    default_init_cfg = dict(type='Xavier', layer='Linear', distribution='uniform')
+
+    def __init__(self, *args, compile_blocks: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        projection = self.patch_embed.projection
-        self.patch_size = projection.kernel_size[0]
-        square = (self.patch_size, self.patch_size)
-        if projection.kernel_size != square or projection.stride != square:
-            raise ValueError(
-                'patch_size must be square and equal to the stride of the patch embedding, got '
-                f'kernel {projection.kernel_size}, stride {projection.stride}'
-            )
-        for i, stage in enumerate(self.stages[:-1]):
-            sampler = stage.downsample.sampler
-            if {sampler.kernel_size, sampler.stride} != {(2, 2)}:
-                raise ValueError(
-                    f'stages[{i}] must merge 2 x 2 tokens, got downsample_cfg with kernel_size '
-                    f'{sampler.kernel_size}, stride {sampler.stride}'
-                )
-        self.mask_unit = self.patch_size * 2 ** (self.num_layers - 1)
+        self.compile_blocks = compile_blocks
+        self._run_block = torch.compile(_run_block) if compile_blocks else _run_block
+        self.patch_size = check_patches_and_merges(self, self.stages[:-1])
+        self.set_strides((self.patch_size, *[2] * (self.num_layers - 1)))
 
-    def init_weights(self) -> None:
-        """Initialise; with ``init_cfg`` of type ``Pretrained``, load all or raise.
+    def new_in_transfer(self) -> Tuple[str, ...]:
+        return tuple(f'norm{i}' for i in range(self.num_layers))
 
-        Without an ``init_cfg`` for its layers the encoder starts as pre-training
-        does: linear layers Xavier-uniform, at any width, and biases at 0.
-        """
-        if self._is_init:
-            super().init_weights()  # mmengine warns about the second call
-            return
-        init_cfg = self.init_cfg
-        pretrained, others = split_pretrained_cfg(init_cfg)
-        self.init_cfg = others or dict(type='Xavier', layer='Linear', distribution='uniform')
-        super().init_weights()
-        self.init_cfg = init_cfg
-        if pretrained is not None:
-            options = {k: v for k, v in pretrained.items() if k != 'type'}
-            norms = tuple(f'norm{i}' for i in range(self.num_layers))
-            load_pretrained(self, optional=norms, **options)
-
-    def train(self, mode: bool = True) -> 'GreenSwinTransformer':
-        """As in the parent, and returns itself, as ``nn.Module`` does."""
-        super().train(mode)
-        return self
-
-    def forward(self, x: Tensor, visible: Optional[Tensor] = None) -> Tuple[Tensor, ...]:
-        """Features of all patches, or of the visible ones.
-
-        Args:
-            x (Tensor): Images of shape B x 3 x H x W.
-            visible (Tensor, optional): Bool of shape 1 x Mh x Mw (one mask for
-                the batch) or B x Mh x Mw, on the CPU; True = the encoder sees
-                the mask unit. Defaults to None, the dense forward.
-
-        Returns:
-            Tuple[Tensor, ...]: One per ``out_indices``: maps of shape
-            B x C x h x w without ``visible``, else tokens of shape B x L x C
-            in the order of :mod:`greenmim_mm.sparsity.tokens`.
-
-        Raises:
-            ValueError: If the image is not a multiple of the mask unit, or
-                ``visible`` does not fit it.
-        """
-        if visible is None:
-            return super().forward(x)
-        self._check_visible(x, visible)
-
-        x = self._embed(x, visible)
+    def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
+        layouts = self.layouts(visible)
+        x = embed_patches(self, images, visible, layouts[0])
         outs = []
-        for i, stage in enumerate(self.stages):
-            layout = token_layout(visible, self.mask_unit // (self.patch_size * 2**i))
-            for block, plan in zip(stage.blocks, self._plan(stage.blocks, layout, x.device)):
-                x = self._run_block(block, x, plan)
+        for i, (stage, layout) in enumerate(zip(self.stages, layouts)):
+            for block, index in zip(stage.blocks, window_index(stage.blocks, layout, x)):
+                if self.compile_blocks:
+                    _mark_shapes(x, index)
+                if block.with_cp and torch.is_grad_enabled():
+                    x = cp.checkpoint(self._run_block, block, x, index, use_reentrant=False)
+                else:
+                    x = self._run_block(block, x, index)
             merged = x if stage.downsample is None else self._merge(stage.downsample, x)
             if i in self.out_indices:
                 out = merged if self.out_after_downsample else x
                 outs.append(getattr(self, f'norm{i}')(out))
             x = merged
         return tuple(outs)
-
-    def _check_visible(self, images: Tensor, visible: Tensor) -> None:
-        grid = unit_grid(images.shape[-2:], self.mask_unit)
-        if tuple(visible.shape[1:]) != grid or len(visible) not in (1, len(images)):
-            raise ValueError(
-                f'visible must be of shape (1 or {len(images)}, {grid[0]}, {grid[1]}) for images '
-                f'of shape {tuple(images.shape)}, got {tuple(visible.shape)}'
-            )
-
-    def _embed(self, images: Tensor, visible: Tensor) -> Tensor:
-        """Patch embedding (and absolute position) of the visible patches, B x L x C."""
-        projection = self.patch_embed.projection
-        patches = gather_patches(images, visible, self.patch_size, self.mask_unit)
-        x = F.linear(patches, projection.weight.flatten(1), projection.bias)
-        if self.patch_embed.norm is not None:
-            x = self.patch_embed.norm(x)
-        if self.use_abs_pos_embed:
-            layout = token_layout(visible, self.mask_unit // self.patch_size)
-            position = resize_pos_embed(
-                self.absolute_pos_embed,
-                self.patch_resolution,
-                layout.grid,
-                self.interpolate_mode,
-                self.num_extra_tokens,
-            )
-            x = x + position[0, layout.flat_index.to(x.device)]
-        return self.drop_after_pos(x)
-
-    @staticmethod
-    def _window_shift(attention: nn.Module, grid: Tuple[int, int]) -> Tuple[int, int]:
-        """Window and shift of a ``ShiftWindowMSA`` on a map, as its dense forward has them."""
-        window, shift = attention.window_size, attention.shift_size
-        smaller = min(grid) < window
-        same = min(grid) == window and not attention.pad_small_map
-        return window, 0 if smaller or same else shift
-
-    def _plan(
-        self, blocks: Sequence[nn.Module], layout: TokenLayout, device: torch.device
-    ) -> List[GroupPlan]:
-        """The plan of each block; blocks of equal window and shift share one."""
-        kinds = [self._window_shift(block.attn, layout.grid) for block in blocks]
-        plans = {kind: build_group_plan(layout, *kind).to(device) for kind in set(kinds)}
-        return [plans[kind] for kind in kinds]
-
-    @staticmethod
-    def _run_block(block: nn.Module, x: Tensor, plan: GroupPlan) -> Tensor:
-        """A ``SwinBlock`` on visible tokens, B x L x C."""
-
-        def run(x):
-            attention = block.attn.w_msa
-            table = attention.relative_position_bias_table
-            bias = relative_position_bias(table, plan.relative_index)
-            dropout = attention.attn_drop.p if block.training else 0.0
-            qkv = attention.qkv(block.norm1(x))
-            out = group_attention(qkv, plan, bias, attention.scale, dropout)
-            x = x + block.attn.drop(attention.proj_drop(attention.proj(out)))
-            return block.ffn(block.norm2(x), identity=x)
-
-        if block.with_cp and x.requires_grad:
-            return cp.checkpoint(run, x, use_reentrant=False)
-        return run(x)
 
     @staticmethod
     def _merge(downsample: nn.Module, x: Tensor) -> Tensor:

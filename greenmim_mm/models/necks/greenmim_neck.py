@@ -91,7 +91,8 @@ class GreenMIMNeck(BaseModule):
             raster order; inside a unit row, column, colour.
         """
         x = self._restore(self.decoder_embed(x), visible)
-        x = x + _position_embedding(tuple(visible.shape[1:]), x.shape[-1]).to(x)
+        position = _position_embedding(tuple(visible.shape[1:]), x.shape[-1])
+        x = x + position.to(x.dtype).to(x.device, non_blocking=True)
         for block in self.decoder_blocks:
             x = block(x)
         return self.decoder_pred(self.decoder_norm(x))
