@@ -1,4 +1,17 @@
 from .base import GreenEncoder
+from .green_convnext import GreenConvNeXt
+from .green_pvt import GreenPVT, GreenPVTv2
 from .green_swin import GreenSwinTransformer
+from .green_swin_v2 import GreenSwinTransformerV2
+from .green_twins import GreenPCPVT, GreenSVT
 
-__all__ = ['GreenEncoder', 'GreenSwinTransformer']
+__all__ = [
+    'GreenConvNeXt',
+    'GreenEncoder',
+    'GreenPCPVT',
+    'GreenPVT',
+    'GreenPVTv2',
+    'GreenSVT',
+    'GreenSwinTransformer',
+    'GreenSwinTransformerV2',
+]

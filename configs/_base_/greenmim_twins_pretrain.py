@@ -1,0 +1,38 @@
+# GreenMIM pre-training of Twins: the released script twins_large (100 epochs, warm-up 40).
+# Configs set the size.
+_base_ = './greenmim_pretrain.py'
+
+norm_cfg = dict(type='LN', eps=1e-6)
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='greenmim_mm.GreenSVT',
+        norm_cfg=norm_cfg,
+        norm_after_stage=[False, False, False, True],
+        init_cfg=dict(type='Xavier', layer='Linear', distribution='uniform'),
+    ),
+)
+
+train_dataloader = dict(batch_size=512)
+optim_wrapper = dict(optimizer=dict(lr=1.5e-4 * 4096 / 256))
+max_epochs = 100
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-4,
+        by_epoch=True,
+        begin=0,
+        end=40,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0.0,
+        by_epoch=True,
+        begin=40,
+        end=max_epochs,
+        convert_to_iter_based=True,
+    ),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
+auto_scale_lr = dict(enable=False, base_batch_size=4096)

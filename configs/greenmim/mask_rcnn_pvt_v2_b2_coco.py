@@ -1,0 +1,24 @@
+# Mask R-CNN with PVTv2-B2 on COCO, multi-scale, 36 epochs, from GreenMIM weights.
+# Follows: MMDetection's Swin recipe (mask-rcnn_swin-t-p4-w7_fpn_ms-crop-3x_coco.py).
+# Learning rate: 1e-4 for 16 images (8 GPUs x 2); --auto-scale-lr for other batches.
+# Run:      bash tools/dist_train.sh configs/greenmim/mask_rcnn_pvt_v2_b2_coco.py 8 \
+#               --pretrained work_dirs/pvt_v2_b2_pretrain/epoch_800.pth
+# Expected: no published figure; not run here.
+_base_ = '../_base_/mask_rcnn_coco.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='greenmim_mm.GreenPVTv2',
+        embed_dims=64,
+        num_layers=[3, 4, 6, 3],
+        out_indices=(0, 1, 2, 3),
+        drop_path_rate=0.1,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/pvt_v2_b2_pretrain/epoch_800.pth',
+            prefix='backbone.',
+        ),
+    ),
+    neck=dict(in_channels=[64, 128, 320, 512]),
+)

@@ -1,0 +1,28 @@
+# ImageNet-1k fine-tuning of Twins-SVT-S, 100 epochs, from GreenMIM weights.
+# Follows: SimMIM's fine-tuning recipe without layer decay (no recipe for this encoder was found).
+# Learning rate: base 1.25e-3 x batch (8 GPUs x 128) / 512 = 2.5e-3.
+# Run:      bash tools/dist_train.sh configs/greenmim/twins_svt_s_finetune.py 8 \
+#               --pretrained work_dirs/twins_svt_s_pretrain/epoch_100.pth
+# Expected: no published figure; not run here.
+_base_ = '../_base_/greenmim_finetune.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='greenmim_mm.GreenSVT',
+        arch='small',
+        norm_cfg=dict(type='LN', eps=1e-6),
+        norm_after_stage=[False, False, False, True],
+        drop_path_rate=0.2,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/twins_svt_s_pretrain/epoch_100.pth',
+            prefix='backbone.',
+        ),
+    ),
+    head=dict(in_channels=512),
+)
+optim_wrapper = dict(
+    constructor='DefaultOptimWrapperConstructor',
+    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0),
+)
