@@ -16,23 +16,7 @@ model = dict(
 train_dataloader = dict(batch_size=512)
 optim_wrapper = dict(optimizer=dict(lr=1.5e-4 * 4096 / 256))
 max_epochs = 100
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-4,
-        by_epoch=True,
-        begin=0,
-        end=40,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0.0,
-        by_epoch=True,
-        begin=40,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[-1]['end'] = max_epochs
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
 auto_scale_lr = dict(enable=False, base_batch_size=4096)

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from greenmim_mm.layers import attention_index, group_attention
 from greenmim_mm.layers.group_attention import _attend_op as group_attention_op
@@ -58,6 +60,49 @@ def test_equals_a_loop_over_windows(per_image, grid, side, window, shift):
     for result in (fast, with_dropout, operator):
         for got, expected in zip(result, naive):
             torch.testing.assert_close(got, expected)
+
+
+@given(
+    grid=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    side=st.sampled_from([1, 2, 4]),
+    window=st.integers(1, 8),
+    ratio=st.floats(0, 0.95),
+    per_image=st.booleans(),
+    data=st.data(),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_mask_window_and_shift(grid, side, window, ratio, per_image, data):
+    shift = data.draw(st.integers(0, window - 1))
+    masks = 2 if per_image else 1
+    count = max(1, int(grid[0] * grid[1] * (1 - ratio)))
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    order = torch.rand(masks, grid[0] * grid[1], generator=generator).argsort(1)
+    layout = token_layout((order.argsort(1) < count).view(masks, *grid), side)
+    length = layout.row.shape[1]
+    index = attention_index(build_group_plan(layout, window, shift), 2, length, 2)
+    qkv = torch.randn(2, length, 12, dtype=torch.double, generator=generator)
+    table = torch.randn((2 * window - 1) ** 2, 2, dtype=torch.double, generator=generator)
+    results = []
+    for attend in (
+        lambda x, t: group_attention(x, t, index, 0.5),
+        lambda x, t: naive_group_attention(x, t, layout, window, shift, 0.5),
+    ):
+        x, t = qkv.clone().requires_grad_(), table.clone().requires_grad_()
+        out = attend(x, t)
+        results.append([out, *torch.autograd.grad((out * out.detach().cos()).sum(), (x, t))])
+    for fast, naive in zip(*results):
+        torch.testing.assert_close(fast, naive)
+
+
+def test_without_positions_equals_a_table_of_zeros():
+    layout = token_layout(RandomMasking(0.5, 1)((4, 4), 2, seed=0), 4)
+    length = layout.row.shape[1]
+    plan = build_group_plan(layout, 4, 2)
+    qkv = torch.randn(2, length, 24)
+    zeros = torch.zeros(49, 2)
+    expected = group_attention(qkv, zeros, attention_index(plan, 2, length, 2), 0.5)
+    index = attention_index(plan, 2, length, 2, relative_position=False)
+    assert torch.equal(group_attention(qkv, None, index, 0.5), expected)
 
 
 def example(batch=2, ratio=0.5, grid=(4, 4), side=4, window=4, shift=2, per_image=False):

@@ -60,6 +60,40 @@ def test_green_backbone(case):
     check_green_backbone(cls, cfg, **options)
 
 
+@pytest.mark.parametrize('case', ['swin', 'swin_v2', 'svt', 'pcpvt', 'pvt', 'pvt_v2', 'convnext'])
+def test_transfer_loads_every_tensor(case, tmp_path):
+    """Pre-training (last stage) -> file -> the same class with all stages, as in detection."""
+    cls, cfg, _ = CASES[case]
+    torch.manual_seed(1)
+    pretraining = cls(**{**cfg, 'out_indices': [3]})
+    saved = pretraining.state_dict()
+    checkpoint = str(tmp_path / 'epoch_1.pth')
+    torch.save(dict(state_dict={f'backbone.{k}': v for k, v in saved.items()}), checkpoint)
+
+    init_cfg = dict(type='Pretrained', checkpoint=checkpoint, prefix='backbone.')
+    detector = cls(**cfg, init_cfg=init_cfg)
+    detector.init_weights()
+    loaded = detector.state_dict()
+    assert set(saved) <= set(loaded)
+    assert all(torch.equal(loaded[name], value) for name, value in saved.items())
+
+    wrong = cls(**cfg, init_cfg=dict(init_cfg, prefix='encoder.'))
+    with pytest.raises(ValueError, match="prefix='encoder.' matches no key"):
+        wrong.init_weights()
+
+
+@pytest.mark.parametrize('cls,cfg,message', [
+    (GreenSVT, dict(arch=dict(SVT, patch_sizes=[7, 2, 2, 2])), 'must equal arch.strides'),
+    (GreenPCPVT, dict(arch=dict(TWINS, sr_ratios=[16, 4, 2, 1])), r'sr_ratios\[0\] .* 8 tokens'),
+    (GreenPVTv2, dict(PVT, sr_ratios=[8, 4, 2, 2]), r'sr_ratios\[3\] .* 1 tokens'),
+    (GreenPVT, dict(PVT, strides=[4, 2, 3, 2]), 'stride of stage 2 must be a power of two, got 3'),
+    (GreenSwinTransformerV2, dict(SWIN_V2, patch_cfg=dict(stride=2)), r'stride \(2, 2\)'),
+])  # fmt: skip
+def test_bad_architecture(cls, cfg, message):
+    with pytest.raises(ValueError, match=message):
+        cls(**cfg)
+
+
 def naive_masked(model, images, visible):
     """The dense modules on whole maps, one image at a time, written for clarity.
 

@@ -153,3 +153,22 @@ def test_image_that_is_no_multiple_of_the_unit():
         ValueError, match=r'multiples of the mask unit \(32 pixels\), got \(100, 128\)'
     ):
         model.loss(torch.randn(1, 3, 100, 128))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('per_image', [False, True])
+def test_step_does_not_wait_for_the_device(per_image):
+    model = MODELS.build(model_cfg(per_image=per_image)).cuda()
+    images = torch.randn(2, 3, 128, 128, device='cuda')
+
+    def step():
+        with torch.autocast('cuda', torch.bfloat16):
+            loss = model.loss(images)['loss']
+        loss.backward()
+
+    step()  # constants are made and kept
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        step()
+    finally:
+        torch.cuda.set_sync_debug_mode('default')

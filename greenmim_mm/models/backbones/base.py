@@ -60,8 +60,11 @@ class GreenEncoder:
                 )
 
     def new_in_transfer(self) -> Tuple[str, ...]:
-        """Prefixes of parameters that a pre-training checkpoint need not have."""
-        return ()
+        """Prefixes of parameters that a pre-training checkpoint need not have.
+
+        By default the norms of the outputs: pre-training has that of the last stage.
+        """
+        return tuple(f'norm{i}' for i in range(len(self.strides)))
 
     def init_weights(self) -> None:
         """Initialise; with ``init_cfg`` of type ``Pretrained``, load all or raise."""

@@ -57,9 +57,6 @@ class GreenConvNeXt(GreenEncoder, ConvNeXt):
         convs = [m for layer in self.downsample_layers for m in layer if isinstance(m, nn.Conv2d)]
         self.set_strides(tuple(conv.stride[0] for conv in convs))
 
-    def new_in_transfer(self) -> Tuple[str, ...]:
-        return tuple(f'norm{i}' for i in range(self.num_stages))
-
     def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
         outs, x, finer = [], None, None
         for i, layout in enumerate(self.layouts(visible)):

@@ -148,9 +148,6 @@ class GreenSwinTransformer(GreenEncoder, SwinTransformer):
         self.patch_size = check_patches_and_merges(self, self.stages[:-1])
         self.set_strides((self.patch_size, *[2] * (self.num_layers - 1)))
 
-    def new_in_transfer(self) -> Tuple[str, ...]:
-        return tuple(f'norm{i}' for i in range(self.num_layers))
-
     def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
         layouts = self.layouts(visible)
         x = embed_patches(self, images, visible, layouts[0])

@@ -67,9 +67,6 @@ class GreenSwinTransformerV2(GreenEncoder, SwinTransformerV2):
         size = check_patches_and_merges(self, self.stages[1:])
         self.set_strides((size, *[2] * (self.num_layers - 1)))
 
-    def new_in_transfer(self) -> Tuple[str, ...]:
-        return tuple(f'norm{i}' for i in range(self.num_layers))
-
     def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
         layouts = self.layouts(visible)
         x = embed_patches(self, images, visible, layouts[0])
