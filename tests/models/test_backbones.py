@@ -78,7 +78,7 @@ def test_transfer_loads_every_tensor(case, tmp_path):
     assert all(torch.equal(loaded[name], value) for name, value in saved.items())
 
     wrong = cls(**cfg, init_cfg=dict(init_cfg, prefix='encoder.'))
-    with pytest.raises(ValueError, match="prefix='encoder.' matches no key"):
+    with pytest.raises(ValueError, match=r"prefix='encoder\.' matches no key"):
         wrong.init_weights()
 
 
