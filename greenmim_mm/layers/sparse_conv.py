@@ -13,11 +13,13 @@ places are zero; weights are those of ``nn.Conv2d``, with the same keys and shap
                                                    a reshape and a matrix product
     any other                                      'gather': K visible neighbours (zero where
                                                    there is none), then a matrix product;
+                                                   'tiles': each visible mask unit with the
+                                                   tokens around it, then ``F.conv2d``;
                                                    'dense': scatter to the dense map,
                                                    ``F.conv2d``, gather
 
-'auto' takes 'gather' for full and 'dense' for depth-wise convolutions, as measured
-(``docs/performance.md``).
+'auto' takes 'gather' for full convolutions, and for depth-wise ones 'tiles' or 'dense' by the
+number of places to compute; measured in ``docs/performance.md``.
 """
 
 from typing import Optional, Tuple
@@ -29,7 +31,7 @@ from torch import Tensor, nn
 
 from ..sparsity import TokenLayout, scatter_to_grid, z_order
 
-IMPLEMENTATIONS = ('auto', 'gather', 'dense')
+IMPLEMENTATIONS = ('auto', 'gather', 'tiles', 'dense')
 
 
 def block_conv(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
@@ -83,18 +85,43 @@ def neighbour_index(
     return torch.from_numpy(token[mask[:, :, None], row, col].reshape(-1, len(tap_row)))
 
 
-def _gather_conv(x: Tensor, conv: nn.Conv2d, index: Tensor, depthwise: bool) -> Tensor:
-    """Gather the neighbours, then multiply: X x T x C to X x T' x O."""
-    times, tokens, channels = x.shape
-    rows = torch.cat([x.flatten(0, 1), x.new_zeros(1, channels)])  # the last one: no neighbour
-    offset = tokens * torch.arange(times, device=x.device)[:, None, None]
-    index = torch.where(index == tokens, times * tokens, index + offset)  # X x T' x K
-    columns = F.embedding(index, rows, padding_idx=times * tokens)  # X x T' x K x C
-    if depthwise:
+def _gather_rows(x: Tensor, source: TokenLayout, index: Tensor) -> Tensor:
+    """Tokens by :func:`neighbour_index`, zeros where there is none: X x T' x K x C."""
+    tokens = source.row.size  # one mask: L; one per image: B * L
+    rows = torch.cat([x.flatten(0, 1), x.new_zeros(1, x.shape[-1])])
+    nothing = len(rows) - 1
+    index = index.to(x.device, non_blocking=True)
+    offset = torch.arange(0, nothing, tokens, device=x.device)[:, None, None]
+    index = torch.where(index == tokens, nothing, index + offset)
+    return F.embedding(index, rows, padding_idx=nothing)
+
+
+def _gather_conv(x: Tensor, conv: nn.Conv2d, source: TokenLayout, target: TokenLayout) -> Tensor:
+    index = neighbour_index(source, target, conv.kernel_size, conv.stride, conv.padding)
+    columns = _gather_rows(x, source, index)
+    if conv.groups == 1:
+        weight = conv.weight.flatten(2).transpose(1, 2).flatten(1)
+        out = F.linear(columns.flatten(2), weight, conv.bias)
+    else:
         out = torch.einsum('xtkc,ck->xtc', columns, conv.weight.flatten(1).to(x.dtype))
-        return out if conv.bias is None else out + conv.bias.to(out.dtype)
-    weight = conv.weight.flatten(2).transpose(1, 2).flatten(1)
-    return F.linear(columns.flatten(2), weight, conv.bias)
+        out = out if conv.bias is None else out + conv.bias.to(out.dtype)
+    return out.reshape(len(x), -1, conv.out_channels)
+
+
+def _tile_conv(x: Tensor, conv: nn.Conv2d, source: TokenLayout, target: TokenLayout) -> Tensor:
+    units = source.coarser(source.side)
+    height, width = (
+        source.side + kernel - stride for kernel, stride in zip(conv.kernel_size, conv.stride)
+    )
+    stride = (source.side, source.side)
+    index = neighbour_index(source, units, (height, width), stride, conv.padding)
+    tiles = _gather_rows(x, source, index).view(-1, height, width, x.shape[-1])
+    out = F.conv2d(
+        tiles.permute(0, 3, 1, 2), conv.weight, conv.bias, conv.stride, 0, 1, conv.groups
+    )
+    row, col = (torch.from_numpy(axis).to(x.device) for axis in z_order(target.side))
+    out = out.permute(0, 2, 3, 1)[:, row, col]
+    return out.reshape(len(x), -1, conv.out_channels)
 
 
 def sparse_conv2d(
@@ -112,7 +139,7 @@ def sparse_conv2d(
         source (TokenLayout): Where the tokens of ``x`` sit.
         target (TokenLayout, optional): Where those of the output sit. Defaults to
             None, the same places.
-        implementation (str): 'gather', 'dense', or 'auto' for the faster one.
+        implementation (str): 'gather', 'tiles', 'dense', or 'auto' for the fastest.
 
     Returns:
         Tensor: Tokens of shape B x L' x O.
@@ -129,21 +156,24 @@ def sparse_conv2d(
     if conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
         raise ValueError(f'conv must be padded with a number of zeros, got {conv}')
     target = source if target is None else target
-    kernel = conv.kernel_size
-    side = kernel[0]
-    if not depthwise and kernel == conv.stride == (side, side) and not side & (side - 1):
-        if side == 1:
-            return F.linear(x, conv.weight.flatten(1), conv.bias)
-        if x.shape[1] == target.row.shape[1] * side**2:
+    side = conv.kernel_size[0]
+    if conv.kernel_size == conv.stride == (1, 1) and conv.groups == 1:
+        return F.linear(x, conv.weight.flatten(1), conv.bias)
+    if implementation == 'auto':
+        nested = conv.kernel_size == conv.stride == (side, side) and source.side % side == 0
+        if nested and conv.groups == 1 and conv.padding == (0, 0):
             return block_conv(x, conv.weight, conv.bias)
-    if implementation == 'dense' or (implementation == 'auto' and depthwise):
-        return _dense_conv(x, conv, source, target)
-    batch = len(x)
-    tokens = source.row.size  # one mask: L; one per image: B * L
-    index = neighbour_index(source, target, kernel, conv.stride, conv.padding)
-    index = index.to(x.device, non_blocking=True)
-    out = _gather_conv(x.reshape(-1, tokens, x.shape[-1]), conv, index, depthwise)
-    return out.view(batch, -1, conv.out_channels)
+        implementation = 'gather' if conv.groups == 1 else _fewer_places(conv, source)
+    function = {'gather': _gather_conv, 'tiles': _tile_conv, 'dense': _dense_conv}[implementation]
+    return function(x, conv, source, target)
+
+
+def _fewer_places(conv: nn.Conv2d, source: TokenLayout) -> str:
+    """'tiles' or 'dense', by the places of the map that each reads; a gathered one costs more."""
+    height, width = (source.side + kernel - 1 for kernel in conv.kernel_size)
+    units = source.row.shape[1] // source.side**2
+    places = 1.25 * units * height * width
+    return 'tiles' if places < source.grid[0] * source.grid[1] else 'dense'
 
 
 def _dense_conv(x: Tensor, conv: nn.Conv2d, source: TokenLayout, target: TokenLayout) -> Tensor:

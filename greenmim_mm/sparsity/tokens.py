@@ -53,11 +53,13 @@ class TokenLayout:
         row (np.ndarray): Row of each token in the full grid, of shape N x L.
         col (np.ndarray): Column, of shape N x L.
         grid (Tuple[int, int]): Height and width of the full token grid.
+        side (int): Tokens per mask unit and axis.
     """
 
     row: np.ndarray
     col: np.ndarray
     grid: Tuple[int, int]
+    side: int
 
     @property
     def flat_index(self) -> Tensor:
@@ -68,11 +70,12 @@ class TokenLayout:
         """Layout of the ``factor`` x ``factor`` blocks of tokens.
 
         Args:
-            factor (int): A power of two; the tokens per unit and axis are a multiple.
+            factor (int): A power of two that divides ``side``.
         """
         step = factor**2
         row, col = self.row[:, ::step] // factor, self.col[:, ::step] // factor
-        return TokenLayout(row, col, (self.grid[0] // factor, self.grid[1] // factor))
+        grid = (self.grid[0] // factor, self.grid[1] // factor)
+        return TokenLayout(row, col, grid, self.side // factor)
 
 
 def token_layout(visible: Tensor, side: int) -> TokenLayout:
@@ -103,7 +106,8 @@ def token_layout(visible: Tensor, side: int) -> TokenLayout:
     row = unit_row[:, None] * side + row_in_unit
     col = unit_col[:, None] * side + col_in_unit
     grid = (visible.shape[1] * side, visible.shape[2] * side)
-    return TokenLayout(row.reshape(len(visible), -1), col.reshape(len(visible), -1), grid)
+    row, col = (places.reshape(len(visible), -1) for places in (row, col))
+    return TokenLayout(row, col, grid, side)
 
 
 def gather_patches(images: Tensor, visible: Tensor, patch: int, unit: int) -> Tensor:

@@ -47,7 +47,7 @@ def results(function, conv, x):
 
 
 @pytest.mark.parametrize('per_image', [False, True])
-@pytest.mark.parametrize('implementation', ['auto', 'gather', 'dense'])
+@pytest.mark.parametrize('implementation', ['auto', 'gather', 'tiles', 'dense'])
 @pytest.mark.parametrize('name', CONVS)
 def test_equals_dense_convolution_on_zero_filled_input(name, implementation, per_image):
     conv, x, source, target = case(name, per_image)
@@ -62,7 +62,7 @@ def test_equals_dense_convolution_on_zero_filled_input(name, implementation, per
         torch.testing.assert_close(got, expected)
 
 
-@pytest.mark.parametrize('implementation', ['gather', 'dense'])
+@pytest.mark.parametrize('implementation', ['gather', 'tiles', 'dense'])
 @pytest.mark.parametrize('name', ['reduction 2', 'overlapping 3/2', 'full 3', 'depth-wise 3'])
 def test_bfloat16_within_its_precision(name, implementation):
     conv, x, source, target = case(name, False, torch.float32)
@@ -76,7 +76,7 @@ def test_bfloat16_within_its_precision(name, implementation):
         assert (a - b).norm() < 0.02 * a.norm()
 
 
-@pytest.mark.parametrize('implementation', ['gather', 'dense'])
+@pytest.mark.parametrize('implementation', ['gather', 'tiles', 'dense'])
 @pytest.mark.parametrize('name', ['full 3', 'depth-wise 3', 'overlapping 3/2'])
 def test_autocast_gives_the_low_precision(name, implementation):
     conv, x, source, target = case(name, False, torch.float32)
