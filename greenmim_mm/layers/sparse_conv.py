@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sparsity import TokenLayout, scatter_to_grid, z_order
+from ..sparsity import TokenLayout, merge_z_order, scatter_to_grid
 
 IMPLEMENTATIONS = ('auto', 'gather', 'tiles', 'dense')
 
@@ -46,9 +46,9 @@ def block_conv(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
         Tensor: Tokens of shape B x (L / k^2) x O.
     """
     batch, length, channels = x.shape
-    row, col = z_order(weight.shape[-1])
-    flat = weight[:, :, row, col].transpose(1, 2).flatten(1)  # O x (k^2 * C), taps in token order
-    return F.linear(x.reshape(batch, length // len(row), len(row) * channels), flat, bias)
+    taps = weight.shape[-1] ** 2
+    flat = merge_z_order(weight.permute(0, 2, 3, 1), 1).flatten(1)  # taps in token order
+    return F.linear(x.reshape(batch, length // taps, taps * channels), flat, bias)
 
 
 def neighbour_index(
@@ -119,9 +119,7 @@ def _tile_conv(x: Tensor, conv: nn.Conv2d, source: TokenLayout, target: TokenLay
     out = F.conv2d(
         tiles.permute(0, 3, 1, 2), conv.weight, conv.bias, conv.stride, 0, 1, conv.groups
     )
-    row, col = (torch.from_numpy(axis).to(x.device) for axis in z_order(target.side))
-    out = out.permute(0, 2, 3, 1)[:, row, col]
-    return out.reshape(len(x), -1, conv.out_channels)
+    return merge_z_order(out.permute(0, 2, 3, 1), 1).reshape(len(x), -1, conv.out_channels)
 
 
 def sparse_conv2d(

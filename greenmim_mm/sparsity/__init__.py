@@ -9,7 +9,7 @@ from .grouping import (
     window_ids,
 )
 from .masking import RandomMasking, unit_grid
-from .tokens import TokenLayout, gather_patches, scatter_to_grid, token_layout, z_order
+from .tokens import TokenLayout, gather_patches, merge_z_order, scatter_to_grid, token_layout
 
 __all__ = [
     'SLOT_MULTIPLE',
@@ -20,9 +20,9 @@ __all__ = [
     'build_group_plan',
     'choose_groups',
     'gather_patches',
+    'merge_z_order',
     'scatter_to_grid',
     'token_layout',
     'unit_grid',
     'window_ids',
-    'z_order',
 ]

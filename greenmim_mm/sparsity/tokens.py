@@ -45,6 +45,21 @@ def z_order(side: int) -> Tuple[np.ndarray, np.ndarray]:
     return row, col
 
 
+def merge_z_order(x: Tensor, dim: int) -> Tensor:
+    """Merge the axes ``dim`` and ``dim + 1``, rows and columns of a block, into one in z-order.
+
+    Args:
+        x (Tensor): Both axes are of the same length, a power of two.
+        dim (int): The axis of the rows, not negative.
+    """
+    before, side, after = x.shape[:dim], x.shape[dim], x.shape[dim + 2 :]
+    bits = side.bit_length() - 1
+    x = x.reshape(*before, *[2] * (2 * bits), *after)
+    interleaved = [dim + bit + axis * bits for bit in range(bits) for axis in (0, 1)]
+    x = x.permute(*range(dim), *interleaved, *range(dim + 2 * bits, x.ndim))
+    return x.reshape(*before, side * side, *after)
+
+
 @dataclass(frozen=True)
 class TokenLayout:
     """Positions of the visible tokens of one stage.
@@ -130,14 +145,8 @@ def gather_patches(images: Tensor, visible: Tensor, patch: int, unit: int) -> Te
     index = tuple(i.to(images.device, non_blocking=True) for i in index)
     units = units[index] if masks > 1 else units[(slice(None), *index)]
     side = unit // patch
-    # z-order: split each axis of the unit into its bits and interleave them
-    bits = side.bit_length() - 1
-    units = units.reshape(-1, channels, *[2] * bits, patch, *[2] * bits, patch)
-    row_bits = range(2, 2 + bits)
-    col_bits = range(3 + bits, 3 + 2 * bits)
-    interleaved = [axis for pair in zip(row_bits, col_bits) for axis in pair]
-    units = units.permute(0, *interleaved, 1, 2 + bits, 3 + 2 * bits)
-    return units.reshape(batch, -1, channels * patch * patch)
+    units = units.reshape(-1, channels, side, patch, side, patch).permute(0, 2, 4, 1, 3, 5)
+    return merge_z_order(units, 1).reshape(batch, -1, channels * patch * patch)
 
 
 def scatter_to_grid(tokens: Tensor, layout: TokenLayout, fill: float = 0.0) -> Tensor:

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from greenmim_mm.layers import merge_2x2
-from greenmim_mm.sparsity import RandomMasking, gather_patches, scatter_to_grid, token_layout
+from greenmim_mm.sparsity import (
+    RandomMasking,
+    gather_patches,
+    merge_z_order,
+    scatter_to_grid,
+    token_layout,
+)
+from greenmim_mm.sparsity.tokens import z_order
 
 
 def random_visible(grid, num_masks=1, ratio=0.6, seed=0):
@@ -65,3 +72,10 @@ def test_bad_visible(visible, message):
 def test_side_must_be_a_power_of_two():
     with pytest.raises(ValueError, match='power of two, got 3'):
         token_layout(torch.ones(1, 1, 1, dtype=torch.bool), 3)
+
+
+@pytest.mark.parametrize('side', [1, 2, 4, 8])
+def test_merging_axes_gives_the_order_of_the_tokens(side):
+    row, col = z_order(side)
+    block = torch.randn(3, side, side, 5)
+    assert torch.equal(merge_z_order(block, 1), block[:, row, col])
