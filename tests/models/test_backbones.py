@@ -177,9 +177,43 @@ class NaiveImage:
             hidden = self.conv(layer, hidden) if is_conv else layer(hidden)
         return x + hidden * self.mask(hidden)
 
+    def swin_v2_block(self, block, x):
+        attention = block.attn
+        msa, window = attention.w_msa, attention.window_size
+        shift = 0 if min(x.shape[2:]) <= window else attention.shift_size
+        row, col = self.mask(x).nonzero(as_tuple=True)
+        ids = (row + window - shift) // window * 1000 + (col + window - shift) // window
+        tokens = self.tokens(x)
+        bias = torch.cat([msa.q_bias, torch.zeros_like(msa.v_bias), msa.v_bias])
+        table = 16 * msa.cpb_mlp(msa.relative_coords_table)[0].sigmoid()
+        factor = msa.logit_scale.clamp(max=torch.tensor(100.0).log().item()).exp()
+        out = torch.empty_like(tokens)
+        for window_id in ids.unique():
+            members = (ids == window_id).nonzero()[:, 0]
+            qkv = tokens[members] @ msa.qkv.weight.T + bias
+            q, k, v = qkv.view(len(members), 3, msa.num_heads, -1).permute(1, 2, 0, 3)
+            cosine = nn.functional.cosine_similarity(q[:, :, None], k[:, None], dim=-1, eps=1e-12)
+            r, c = row[members], col[members]
+            position = table[r[:, None] - r + window - 1, c[:, None] - c + window - 1]
+            weights = (cosine * factor + position.permute(2, 0, 1)).softmax(-1)
+            out[members] = (weights @ v).transpose(0, 1).flatten(1)
+        tokens = tokens + block.norm1(msa.proj(out))
+        tokens = tokens + block.norm2(block.ffn(tokens))
+        return self.put(block.norm3(tokens) if block.extra_norm else tokens, x)
+
     def run(self, x):
         model, outs = self.model, []
-        if isinstance(model, (GreenSVT, GreenPCPVT)):
+        if isinstance(model, GreenSwinTransformerV2):
+            x = self.norm(model.patch_embed.norm, self.conv(model.patch_embed.projection, x))
+            for i, stage in enumerate(model.stages):
+                if stage.downsample is not None:
+                    grid = x.shape[2:]
+                    x, grid = stage.downsample(x.flatten(2).transpose(1, 2), grid)
+                    x = x.transpose(1, 2).reshape(1, -1, *grid)
+                for block in stage.blocks:
+                    x = self.swin_v2_block(block, x)
+                outs.append(self.tokens(self.norm(getattr(model, f'norm{i}'), x))[None])
+        elif isinstance(model, (GreenSVT, GreenPCPVT)):
             for i, blocks in enumerate(model.stages):
                 embed = model.patch_embeds[i]
                 x = self.norm(embed.norm, self.conv(embed.projection, x))
@@ -201,8 +235,13 @@ class NaiveImage:
                     y = nn.functional.layer_norm(
                         y, y.shape[-1:], block.norm.weight, block.norm.bias, block.norm.eps
                     )
-                    y = block.pointwise_conv2(block.act(block.pointwise_conv1(y)))
-                    x = x + self.put(y * block.gamma, x)
+                    y = block.act(block.pointwise_conv1(y))
+                    if block.grn is not None:  # statistics over the visible places
+                        norm = (y**2).sum(0).sqrt()
+                        response = norm / (norm.mean() + block.grn.eps)
+                        y = block.grn.gamma * y * response + block.grn.beta + y
+                    y = block.pointwise_conv2(y)
+                    x = x + self.put(y if block.gamma is None else y * block.gamma, x)
                 norm = getattr(model, f'norm{i}')
                 outs.append(self.tokens(norm(x))[None])
         else:
@@ -221,7 +260,8 @@ class NaiveImage:
 
 
 @pytest.mark.parametrize('per_image', [False, True])
-@pytest.mark.parametrize('case', ['svt', 'svt_aligned', 'pcpvt', 'pvt', 'pvt_v2', 'convnext'])
+@pytest.mark.parametrize('case', ['svt', 'svt_aligned', 'pcpvt', 'pvt', 'pvt_v2', 'convnext',
+                                  'convnext_v2', 'swin_v2'])  # fmt: skip
 def test_masked_equals_naive(case, per_image):
     from greenmim_mm.sparsity import RandomMasking
     from greenmim_mm.testing import _gradients, _prepare
