@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def _for_norm(x: Tensor, weight: Tensor) -> Tensor:
+    """Input of a layer norm as autocast has it: float32, but for the mixed kernel of the CPU."""
+    return x if x.device.type == 'cpu' else x.to(weight.dtype)
+
+
 def _normalize(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tuple[Tensor, ...]:
-    """Layer norm as autocast runs it: in float32, but for the mixed kernel of the CPU."""
-    if x.device.type != 'cpu':
-        x = x.to(weight.dtype)
-    return torch.native_layer_norm(x, weight.shape, weight, bias, eps)
+    return torch.native_layer_norm(_for_norm(x, weight), weight.shape, weight, bias, eps)
 
 
 class _MLPBranch(torch.autograd.Function):
@@ -40,7 +42,7 @@ class _MLPBranch(torch.autograd.Function):
         normed = _normalize(x, norm_weight, norm_bias, ctx.eps)[0].to(w1.dtype)
         grad_w1 = grad_hidden.t() @ normed.flatten(0, -2)
         grad_normed = (grad_hidden @ w1).view(x.shape)
-        source = x if x.device.type == 'cpu' else x.to(norm_weight.dtype)
+        source = _for_norm(x, norm_weight)
         grad_x, *grad_norm = torch.ops.aten.native_layer_norm_backward(
             grad_normed.to(source.dtype), source, norm_weight.shape, mean, rstd, norm_weight,
             norm_bias, [True, True, True])  # fmt: skip

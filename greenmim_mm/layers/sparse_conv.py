@@ -22,6 +22,7 @@ places are zero; weights are those of ``nn.Conv2d``, with the same keys and shap
 number of places to compute; measured in ``docs/performance.md``.
 """
 
+from functools import lru_cache
 from typing import Optional, Tuple
 
 import numpy as np
@@ -108,13 +109,18 @@ def _gather_conv(x: Tensor, conv: nn.Conv2d, source: TokenLayout, target: TokenL
     return out.reshape(len(x), -1, conv.out_channels)
 
 
+@lru_cache(maxsize=4)  # the blocks of a stage ask for the same one
+def _tile_index(source: TokenLayout, size: Tuple[int, int], padding: Tuple[int, int]) -> Tensor:
+    """Tokens of every visible unit and of what is around it."""
+    stride = (source.side, source.side)
+    return neighbour_index(source, source.coarser(source.side), size, stride, padding)
+
+
 def _tile_conv(x: Tensor, conv: nn.Conv2d, source: TokenLayout, target: TokenLayout) -> Tensor:
-    units = source.coarser(source.side)
     height, width = (
         source.side + kernel - stride for kernel, stride in zip(conv.kernel_size, conv.stride)
     )
-    stride = (source.side, source.side)
-    index = neighbour_index(source, units, (height, width), stride, conv.padding)
+    index = _tile_index(source, (height, width), conv.padding)
     tiles = _gather_rows(x, source, index).view(-1, height, width, x.shape[-1])
     out = F.conv2d(
         tiles.permute(0, 3, 1, 2), conv.weight, conv.bias, conv.stride, 0, 1, conv.groups
@@ -189,16 +195,15 @@ def gather_from_grid(grid: Tensor, layout: TokenLayout) -> Tensor:
     return rows.gather(1, index[:, :, None].expand(-1, -1, rows.shape[-1]))
 
 
-def sparse_avg_pool2d(x: Tensor, kernel: int, source: TokenLayout, target: TokenLayout) -> Tensor:
-    """Average pooling with kernel = stride; hidden places count as zeros.
+def sparse_avg_pool2d(x: Tensor, kernel: int) -> Tensor:
+    """Average pooling with kernel = stride, inside the mask units.
 
     Args:
         x (Tensor): Tokens of shape B x L x C.
-        kernel (int): Side of the pooling window.
-        source (TokenLayout): Where the tokens of ``x`` sit.
-        target (TokenLayout): Where those of the output sit.
+        kernel (int): Side of the pooling window, a power of two; a mask unit is a
+            multiple of it wide.
+
+    Returns:
+        Tensor: Tokens of shape B x (L / kernel^2) x C.
     """
-    channels = x.shape[-1]
-    pool = nn.Conv2d(channels, channels, kernel, kernel, groups=channels, bias=False)
-    pool.requires_grad_(False).weight.fill_(1 / kernel**2)
-    return sparse_conv2d(x, pool.to(x), source, target)
+    return x.unflatten(1, (-1, kernel**2)).mean(2)

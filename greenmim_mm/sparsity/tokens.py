@@ -60,7 +60,7 @@ def merge_z_order(x: Tensor, dim: int) -> Tensor:
     return x.reshape(*before, side * side, *after)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal if the same object: a key for what is derived from it
 class TokenLayout:
     """Positions of the visible tokens of one stage.
 

@@ -41,9 +41,9 @@ CASES = {
 def measure(conv: nn.Conv2d, visible: torch.Tensor, side: int, rounds: int) -> Dict[str, List]:
     """Seconds of each contestant in each round."""
     source, target = token_layout(visible, side), token_layout(visible, side // conv.stride[0])
-    device, batch = conv.weight.device, BATCH if len(visible) == 1 else len(visible)
-    tokens = torch.randn(batch, source.row.shape[1], conv.in_channels, device=device)
-    whole = torch.randn(batch, conv.in_channels, *source.grid, device=device)
+    device = conv.weight.device
+    tokens = torch.randn(BATCH, source.row.shape[1], conv.in_channels, device=device)
+    whole = torch.randn(BATCH, conv.in_channels, *source.grid, device=device)
     tokens.requires_grad_(), whole.requires_grad_()
     contestants = {
         'gather': lambda: sparse_conv2d(tokens, conv, source, target, 'gather'),

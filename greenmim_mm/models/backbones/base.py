@@ -3,11 +3,12 @@
 from typing import Optional, Sequence, Tuple
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...layers import gather_from_grid
-from ...sparsity import TokenLayout, token_layout, unit_grid
+from ...layers import gather_from_grid, sparse_conv2d
+from ...sparsity import TokenLayout, gather_patches, token_layout, unit_grid
 from ..utils import load_pretrained, split_pretrained_cfg
 
 
@@ -129,12 +130,30 @@ class GreenEncoder:
             layouts.append(token_layout(visible, side))
         return tuple(layouts)
 
-    def embed_overlapping(
+    def embed(
         self, images: Tensor, visible: Tensor, conv: nn.Conv2d, layout: TokenLayout
     ) -> Tensor:
-        """Overlapping patch embedding, B x L x C; hidden pixels count as zeros."""
+        """Patch embedding of the visible patches, B x L x C; hidden pixels count as zeros.
+
+        Args:
+            images (Tensor): Images of shape B x 3 x H x W.
+            visible (Tensor): Bool of shape 1 x Mh x Mw or B x Mh x Mw, on the CPU.
+            conv (nn.Conv2d): The embedding; its kernel may be larger than its stride.
+            layout (TokenLayout): Of the first stage.
+        """
+        if conv.kernel_size == conv.stride:
+            patches = gather_patches(images, visible, self.strides[0], self.mask_unit)
+            return F.linear(patches, conv.weight.flatten(1), conv.bias)
         pixels = visible.to(images.device, non_blocking=True)[:, None]
         for axis in (2, 3):
             pixels = pixels.repeat_interleave(self.mask_unit, axis)
         # where, not a product: nothing of a hidden pixel may pass, not even NaN
         return gather_from_grid(conv(torch.where(pixels, images, 0)), layout)
+
+
+def spatially_reduced(attention: nn.Module, x: Tensor, layout: TokenLayout) -> Tensor:
+    """Keys of an attention with ``sr_ratio``, ``sr`` and ``norm`` (Twins, PVT): B x L' x C."""
+    if attention.sr_ratio == 1:
+        return x
+    coarse = layout.coarser(attention.sr_ratio)
+    return attention.norm(sparse_conv2d(x, attention.sr, layout, coarse))

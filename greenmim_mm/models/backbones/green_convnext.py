@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...layers import sparse_conv2d
 from ...registry import MODELS
-from ...sparsity import TokenLayout, gather_patches
+from ...sparsity import TokenLayout
 from .base import GreenEncoder
 
 
@@ -62,8 +62,7 @@ class GreenConvNeXt(GreenEncoder, ConvNeXt):
         for i, layout in enumerate(self.layouts(visible)):
             if i == 0:
                 conv, norm = self.downsample_layers[0]
-                patches = gather_patches(images, visible, self.strides[0], self.mask_unit)
-                x = _norm(norm, _pointwise(conv, patches))
+                x = _norm(norm, self.embed(images, visible, conv, layout))
             else:
                 norm, conv = self.downsample_layers[i]
                 x = sparse_conv2d(_norm(norm, x), conv, finer, layout)

@@ -2,7 +2,6 @@
 
 from typing import Tuple
 
-import torch.nn.functional as F
 from mmdet.models.backbones.pvt import (
     AbsolutePositionEmbedding,
     PyramidVisionTransformer,
@@ -13,16 +12,13 @@ from torch import Tensor, nn
 
 from ...layers import sparse_conv2d
 from ...registry import MODELS
-from ...sparsity import TokenLayout, gather_patches
-from .base import GreenEncoder
+from ...sparsity import TokenLayout
+from .base import GreenEncoder, spatially_reduced
 
 
 def _attention(attention: nn.Module, x: Tensor, layout: TokenLayout) -> Tensor:
     """A ``SpatialReductionAttention`` on visible tokens, without its identity: B x L x C."""
-    reduced = x
-    if attention.sr_ratio > 1:
-        coarse = layout.coarser(attention.sr_ratio)
-        reduced = attention.norm(sparse_conv2d(x, attention.sr, layout, coarse))
+    reduced = spatially_reduced(attention, x, layout)
     query, key = (t.transpose(0, 1) if attention.batch_first else t for t in (x, reduced))
     out = attention.attn(query, key, key, need_weights=False)[0]
     out = out.transpose(0, 1) if attention.batch_first else out
@@ -54,9 +50,10 @@ class _GreenPVT(GreenEncoder):
         outs, x, finer = [], None, None
         for i, layout in enumerate(self.layouts(visible)):
             embed, blocks, norm = self.layers[i]
-            x = self._embed(images, visible, embed, layout) if i == 0 else (
-                sparse_conv2d(x, embed.projection, finer, layout)
-            )  # fmt: skip
+            if i == 0:
+                x = self.embed(images, visible, embed.projection, layout)
+            else:
+                x = sparse_conv2d(x, embed.projection, finer, layout)
             x = x if embed.norm is None else embed.norm(x)
             for block in blocks:
                 if isinstance(block, AbsolutePositionEmbedding):
@@ -71,15 +68,6 @@ class _GreenPVT(GreenEncoder):
                 outs.append(x)
             finer = layout
         return tuple(outs)
-
-    def _embed(
-        self, images: Tensor, visible: Tensor, embed: nn.Module, layout: TokenLayout
-    ) -> Tensor:
-        projection = embed.projection
-        if projection.kernel_size != projection.stride:
-            return self.embed_overlapping(images, visible, projection, layout)
-        patches = gather_patches(images, visible, self.strides[0], self.mask_unit)
-        return F.linear(patches, projection.weight.flatten(1), projection.bias)
 
 
 @MODELS.register_module()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...layers import AttentionIndex, attention_index, ffn_branch, group_attention, merge_2x2
 from ...registry import MODELS
-from ...sparsity import TokenLayout, build_group_plan, gather_patches
+from ...sparsity import TokenLayout, build_group_plan
 from .base import GreenEncoder
 
 
@@ -55,11 +55,12 @@ def window_index(
     return [index[kind] for kind in kinds]
 
 
-def embed_patches(model: nn.Module, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+def embed_patches(
+    model: GreenEncoder, images: Tensor, visible: Tensor, layout: TokenLayout
+) -> Tensor:
     """Patch embedding (and absolute position) of the visible patches of a Swin, B x L x C."""
     embed = model.patch_embed
-    patches = gather_patches(images, visible, model.strides[0], model.mask_unit)
-    x = F.linear(patches, embed.projection.weight.flatten(1), embed.projection.bias)
+    x = model.embed(images, visible, embed.projection, layout)
     if embed.norm is not None:
         x = embed.norm(x)
     if model.use_abs_pos_embed:

@@ -15,19 +15,16 @@ from ...layers import (
     sparse_conv2d,
 )
 from ...registry import MODELS
-from ...sparsity import TokenLayout, build_group_plan, gather_patches
-from .base import GreenEncoder
+from ...sparsity import TokenLayout, build_group_plan
+from .base import GreenEncoder, spatially_reduced
 
 
 def _global_attention(attention: GlobalSubsampledAttention, x: Tensor, layout: TokenLayout):
     """Every visible token attends to the visible tokens of the reduced map: B x L x C."""
     batch, length, channels = x.shape
     heads = attention.num_heads
-    reduced = x
-    if attention.sr_ratio > 1:
-        coarse = layout.coarser(attention.sr_ratio)
-        reduced = attention.norm(sparse_conv2d(x, attention.sr, layout, coarse))
     query = attention.q(x).view(batch, length, heads, -1).transpose(1, 2)
+    reduced = spatially_reduced(attention, x, layout)
     key, value = attention.kv(reduced).view(batch, -1, 2, heads, query.shape[-1]).unbind(2)
     dropout = attention.attn_drop if attention.training else 0.0
     out = F.scaled_dot_product_attention(
@@ -65,8 +62,7 @@ class _GreenTwins(GreenEncoder):
         for i, layout in enumerate(self.layouts(visible)):
             embed = self.patch_embeds[i]
             if i == 0:
-                patches = gather_patches(images, visible, self.strides[0], self.mask_unit)
-                x = F.linear(patches, embed.projection.weight.flatten(1), embed.projection.bias)
+                x = self.embed(images, visible, embed.projection, layout)
             else:
                 x = sparse_conv2d(x, embed.projection, finer, layout)
             x = self.position_encoding_drops[i](embed.norm(x))
