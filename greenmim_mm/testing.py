@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .layers import gather_from_grid
 from .models.backbones.base import GreenEncoder
+from .models.utils import StrictInit
 from .sparsity import RandomMasking
 
 Outputs = Sequence[Tensor]
@@ -36,7 +37,7 @@ def check_green_backbone(
         AssertionError: Naming the check.
     """
     torch.manual_seed(0)
-    parent_cls = cls.__mro__[cls.__mro__.index(GreenEncoder) + 1]
+    parent_cls = cls.__mro__[cls.__mro__.index(StrictInit) + 1]
     parent, model = _prepare(parent_cls(**cfg)), _prepare(cls(**cfg))
     images = torch.randn(2, 3, *img_size, dtype=torch.double)
     check_keys(model, parent)

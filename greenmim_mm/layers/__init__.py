@@ -1,4 +1,4 @@
-"""Functions on visible tokens. torch only."""
+"""Functions on visible tokens, and on windows of a whole grid. torch only."""
 
 from .group_attention import AttentionIndex, attention_index, group_attention, merge_2x2
 from .mlp import ffn_branch, mlp_branch
@@ -9,6 +9,7 @@ from .sparse_conv import (
     sparse_avg_pool2d,
     sparse_conv2d,
 )
+from .window_attention import relative_position_bias, window_attention
 
 __all__ = [
     'AttentionIndex',
@@ -20,6 +21,8 @@ __all__ = [
     'merge_2x2',
     'mlp_branch',
     'neighbour_index',
+    'relative_position_bias',
     'sparse_avg_pool2d',
     'sparse_conv2d',
+    'window_attention',
 ]

@@ -4,15 +4,14 @@ from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers import gather_from_grid, sparse_conv2d
 from ...sparsity import TokenLayout, gather_patches, token_layout, unit_grid
-from ..utils import load_pretrained, split_pretrained_cfg
+from ..utils import StrictInit
 
 
-class GreenEncoder:
+class GreenEncoder(StrictInit):
     """Mixin that goes before a hierarchical backbone in the bases of a green encoder.
 
     ``forward(images)`` is the dense forward of the parent, untouched.
@@ -23,13 +22,10 @@ class GreenEncoder:
         mask_unit (int): Side of a mask unit in pixels, the stride of the last stage.
         strides (Tuple[int, ...]): Stride of each stage to the one before it (to
             the image for the first).
-        default_init_cfg (dict, optional): Initialisers where ``init_cfg`` names
-            none; None leaves it to the parent.
     """
 
     mask_unit: int
     strides: Tuple[int, ...]
-    default_init_cfg: Optional[dict] = None
 
     def set_strides(self, strides: Tuple[int, ...]) -> None:
         """Note the strides of the stages and derive the mask unit.
@@ -66,24 +62,6 @@ class GreenEncoder:
         By default the norms of the outputs: pre-training has that of the last stage.
         """
         return tuple(f'norm{i}' for i in range(len(self.strides)))
-
-    def init_weights(self) -> None:
-        """Initialise; with ``init_cfg`` of type ``Pretrained``, load all or raise."""
-        if self._is_init:
-            BaseModule.init_weights(self)  # mmengine warns about the second call
-            return
-        init_cfg = self.init_cfg
-        pretrained, others = split_pretrained_cfg(init_cfg)
-        self.init_cfg = others or self.default_init_cfg
-        self.init_as_parent()
-        self.init_cfg, self._is_init = init_cfg, True
-        if pretrained is not None:
-            options = {k: v for k, v in pretrained.items() if k != 'type'}
-            load_pretrained(self, optional=self.new_in_transfer(), **options)
-
-    def init_as_parent(self) -> None:
-        """Initialise by ``init_cfg``, which names no checkpoint here, or the parent's default."""
-        super().init_weights()
 
     def train(self, mode: bool = True) -> 'GreenEncoder':
         """As in the parent, and returns itself, as ``nn.Module`` does."""

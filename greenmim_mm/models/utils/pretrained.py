@@ -66,7 +66,7 @@ def load_pretrained(
             example ``'backbone.'``. Defaults to None, for keys without prefix.
         map_location (str): Where tensors are loaded. Defaults to 'cpu'.
         optional (Tuple[str, ...]): First parts of keys that either side may
-            lack, such as output norms. Defaults to ().
+            lack, such as output norms; the log names them. Defaults to ().
 
     Raises:
         ValueError: If the prefix matches nothing, or keys or shapes differ.
@@ -115,4 +115,40 @@ def load_pretrained(
     message = f'{type(module).__name__}: loaded {len(used)} of {len(own)} tensors from {checkpoint}'
     if own_new:
         message += f'; initialised anew: {", ".join(own_new)}'
+    unused = [k for k in state_dict if k not in own]
+    if unused:
+        message += f'; not used: {", ".join(unused)}'
     MMLogger.get_current_instance().info(message)
+
+
+class StrictInit:
+    """Mixin that goes before a backbone in the bases: ``Pretrained`` loads everything or raises.
+
+    Attributes:
+        default_init_cfg (dict, optional): Initialisers where ``init_cfg`` names
+            none; None leaves it to the parent.
+    """
+
+    default_init_cfg: Optional[dict] = None
+
+    def new_in_transfer(self) -> Tuple[str, ...]:
+        """First parts of keys that a checkpoint need not have, or the backbone need not use."""
+        return ()
+
+    def init_weights(self) -> None:
+        """Initialise; with ``init_cfg`` of type ``Pretrained``, load all or raise."""
+        if self._is_init:
+            BaseModule.init_weights(self)  # mmengine warns about the second call
+            return
+        init_cfg = self.init_cfg
+        pretrained, others = split_pretrained_cfg(init_cfg)
+        self.init_cfg = others or self.default_init_cfg
+        self.init_as_parent()
+        self.init_cfg, self._is_init = init_cfg, True
+        if pretrained is not None:
+            options = {k: v for k, v in pretrained.items() if k != 'type'}
+            load_pretrained(self, optional=self.new_in_transfer(), **options)
+
+    def init_as_parent(self) -> None:
+        """Initialise by ``init_cfg``, which names no checkpoint here, or the parent's default."""
+        super().init_weights()
