@@ -41,11 +41,13 @@ def main() -> None:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
             raise SystemExit('--show and --show-dir need default_hooks.visualization in the config')
-        enable = 'draw' if 'Det' in hook.type else 'enable'  # MMDetection's, MMPretrain's name
-        out_dir = 'test_out_dir' if enable == 'draw' else 'out_dir'
+        # each package has its own names
+        enable = 'enable' if cfg.get('default_scope') == 'mmpretrain' else 'draw'
         hook.update(ConfigDict({enable: True, 'show': args.show, 'wait_time': args.wait_time}))
-        if args.show_dir:
-            hook[out_dir] = args.show_dir
+        if args.show_dir and cfg.get('default_scope') == 'mmseg':
+            cfg.visualizer.save_dir = args.show_dir
+        elif args.show_dir:
+            hook['test_out_dir' if enable == 'draw' else 'out_dir'] = args.show_dir
 
     launch.set_dataloader_defaults(cfg)
     runner = launch.build_runner(cfg, ('test_dataloader',))

@@ -9,6 +9,10 @@ _LAYOUTS = {
     'coco': 'DATA_ROOT/annotations/instances_train2017.json and DATA_ROOT/train2017/*.jpg '
     '(likewise val2017), or the ann_file and data_prefix.img of the config',
     'imagenet': 'DATA_ROOT/train/CLASS/*.JPEG and DATA_ROOT/val/CLASS/*.JPEG',
+    'ade20k': 'DATA_ROOT/images/{training,validation}/*.jpg and '
+    'DATA_ROOT/annotations/{training,validation}/*.png',
+    'cityscapes': 'DATA_ROOT/leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and '
+    'DATA_ROOT/gtFine/{train,val}/CITY/*_gtFine_labelTrainIds.png',
     'folder': 'a folder with images (.jpg .jpeg .png .ppm .bmp .pgm .tif) at any depth',
 }
 
@@ -28,6 +32,9 @@ def _layout(cfg: dict) -> str:
     kind = str(cfg.get('type', '')).rsplit('.', 1)[-1].lower()
     if 'coco' in kind or 'lvis' in kind:
         return _LAYOUTS['coco']
+    for name in ('ade20k', 'cityscapes'):
+        if kind.startswith(name):
+            return _LAYOUTS[name]
     if 'imagenet' in kind or (kind == 'customdataset' and cfg.get('with_label', True)):
         return _LAYOUTS['imagenet']
     return _LAYOUTS['folder']
@@ -59,6 +66,8 @@ def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> None:
         if cfg.get(loader) is None:
             continue
         for key, dataset in _leaf_datasets(cfg[loader], loader):
+            if dataset.get('download', 'CIFAR' in str(dataset.get('type'))):
+                continue  # MMPretrain fetches what is missing
             for path in _paths(dataset):
                 if '://' in path or osp.exists(osp.expanduser(path)):
                     continue

@@ -12,13 +12,14 @@ import os
 import os.path as osp
 import sys
 from importlib import import_module
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
 from ..datasets.check import check_datasets
 from .checkpoint import latest_checkpoint, save_atomically
@@ -47,7 +48,15 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and merge the common arguments."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    find_mmseg_by_module()
+    try:
+        cfg = Config.fromfile(args.config)
+    except ModuleNotFoundError as error:
+        if 'mmseg' not in str(error):
+            raise
+        raise SystemExit(
+            f'{args.config} needs MMSegmentation: pip install onedl-mmsegmentation==1.4.2'
+        ) from error
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
@@ -90,6 +99,8 @@ def fit_to_hardware(cfg: Config) -> None:
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(field) is not None:
             cfg[field].pin_memory = False
+    if replace_sync_batch_norm(cfg.get('model')):
+        say('No GPU: SyncBN of the config is BN in this run.')
     optim_wrapper = cfg.get('optim_wrapper')
     if optim_wrapper is not None and optim_wrapper.get('type') == 'AmpOptimWrapper':
         optim_wrapper.type = 'OptimWrapper'
@@ -107,6 +118,22 @@ def fit_to_hardware(cfg: Config) -> None:
             find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
         say(f'No GPU: {torch.distributed.get_world_size()} processes train on the CPU with gloo.')
+
+
+def replace_sync_batch_norm(model) -> int:
+    """Turn every SyncBN of a model's config, in place, into BN, which runs on a CPU.
+
+    Returns:
+        int: How many there were.
+    """
+    if isinstance(model, dict):
+        if model.get('type') in ('SyncBN', 'MMSyncBN'):
+            model['type'] = 'BN'
+            return 1
+        model = model.values()
+    elif not isinstance(model, (list, tuple)):
+        return 0
+    return sum(replace_sync_batch_norm(part) for part in model)
 
 
 def keep_freed_memory() -> None:
@@ -175,29 +202,37 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     save_atomically()
     fit_to_hardware(cfg)
     keep_freed_memory()
-    import_quietly()
+    import_quietly(cfg.get('default_scope'))
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
 
 
-def import_quietly() -> None:
-    """Import both packages' data sets without their note on a platform nobody asked for."""
+def import_quietly(scope: Optional[str] = None) -> None:
+    """Import the packages' data sets without their note on a platform nobody asked for.
+
+    Args:
+        scope (str, optional): ``'mmseg'`` imports that one, too. Defaults to None.
+    """
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        for package in ('mmpretrain', 'mmdet'):
+        for package in ('mmpretrain', 'mmdet', *(['mmseg'] if scope == 'mmseg' else [])):
             import_module(f'{package}.datasets')
     for line in printed.getvalue().splitlines():
         if 'Could not import OneDL' not in line:
             print(line)
 
 
-def run_or_explain(main) -> None:
-    """Run a command; a missing file or bad value ends it with its message alone.
+def run_or_explain(main, *expected) -> None:
+    """Run a command; a missing file ends it with its message alone.
 
     A traceback is for defects. ``GREENMIM_TRACEBACK=1`` shows it here, too.
+
+    Args:
+        main (Callable): The command.
+        *expected (type): Further errors that are the user's to mend.
     """
     try:
         main()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, *expected) as error:
         if os.environ.get('GREENMIM_TRACEBACK'):
             raise
         print(f'error: {error}', file=sys.stderr)

@@ -23,6 +23,11 @@ def test_complete_set_passes(tmp_path):
     (dict(type='ImageNet', split='train'), 'train', 'CLASS'),
     (dict(type='CustomDataset', data_prefix='x', with_label=False), 'x', 'at any depth'),
     (dict(type='CustomDataset', data_prefix='x'), 'x', 'CLASS'),
+    (dict(type='ADE20KDataset', data_prefix=dict(img_path='images/training')), 'images/training',
+     'DATA_ROOT/annotations/{training,validation}'),
+    (dict(type='mmseg.CityscapesDataset', data_prefix=dict(seg_map_path='gtFine/train')),
+     'gtFine/train', 'labelTrainIds'),
+    (dict(type='CIFAR100', data_prefix='x', download=False), 'x', 'at any depth'),
 ])  # fmt: skip
 def test_what_is_missing_is_named(tmp_path, dataset, missing, layout):
     cfg = loader(data_root=str(tmp_path), **dataset)
@@ -44,3 +49,7 @@ def test_wrapped_and_concatenated_sets(tmp_path):
 
 def test_remote_paths_are_not_looked_for():
     check_datasets(loader(type='CocoDataset', data_root='s3://bucket/x'), ('train_dataloader',))
+
+
+def test_a_set_that_is_fetched_need_not_be_there():
+    check_datasets(loader(type='CIFAR100', data_root='nowhere/cifar100'), ('train_dataloader',))

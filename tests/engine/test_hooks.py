@@ -65,7 +65,7 @@ def test_parts_of_a_concatenation_differ():
 def test_repeated_samples_are_left_alone_and_it_says_so():
     (drawn,), warnings = draw_epochs(RepeatDataset(Numbers(), 2), 1)
     assert not torch.equal(drawn[:6], drawn[6:])
-    assert 'does not resume exactly with EpochBasedTrainLoop and RepeatDataset' in warnings[0]
+    assert 'does not resume exactly with EpochBasedTrainLoop, RepeatDataset' in warnings[0]
 
 
 def test_training_steps_draw_by_seed_and_iteration():
@@ -102,3 +102,19 @@ def test_finite_loss_passes():
     NonFiniteLossHook().after_train_iter(
         SimpleNamespace(message_hub=hub), 0, outputs=dict(loss=0.5)
     )
+
+
+def test_repeated_augmentation_is_left_alone():
+    """Seeded by sample, the repeats of a sample would all be the same."""
+    from mmpretrain.datasets import RepeatAugSampler
+
+    dataset = Numbers()
+    loader = torch.utils.data.DataLoader(dataset, sampler=RepeatAugSampler(dataset, seed=0))
+    warnings = []
+    runner = SimpleNamespace(
+        train_dataloader=loader, train_loop=EpochBasedTrainLoop.__new__(EpochBasedTrainLoop),
+        seed=3, logger=SimpleNamespace(warning=warnings.append),
+    )  # fmt: skip
+    ReproducibilityHook().before_train(runner)
+    assert 'RepeatAugSampler' in warnings[0]
+    assert not torch.equal(*[torch.from_numpy(dataset[0]) for _ in range(2)])

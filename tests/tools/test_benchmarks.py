@@ -86,3 +86,19 @@ def test_sparse_convolution_benchmark():
     done = run('benchmark_sparse_conv', '--img-size', 64, '--rounds', 1)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('depth-wise') == 6 and done.stdout.count('embedding') == 2
+
+
+@pytest.mark.slow
+def test_inference_benchmark():
+    """HVT's pools save what the paper says, by GMACs, at any length of the run."""
+    contestants = ['hvt_ti_1_in1k', 'hvt_ti_1_in1k+pool=2d']
+    options = ['--img-size', 64, '--batch-size', 1, '--rounds', 2, '--warmup', 1]
+    done = run('benchmark_inference', *contestants, *options)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(' | ') for line in done.stdout.splitlines() if line.startswith('| hvt')]
+    assert [row[0] for row in rows] == [f'| {name}' for name in contestants]
+    first, pooled = (float(row[4]) for row in rows)
+    assert 0 < pooled < first and float(rows[0][2]) == 1
+
+    for name, message in (('hvt', 'no config hvt.py'), ('hvt_s_0_in1k+pool', 'must be KEY=VALUE')):
+        assert message in run('benchmark_inference', name).stderr

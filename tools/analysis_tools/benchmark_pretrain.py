@@ -326,6 +326,7 @@ def as_table(rows: List[Dict], reference: str) -> str:
         'kept_mib': ('kept for backward, MiB/image', '{:.1f}'),
         'peak_mib': ('peak, MiB', '{:.0f}'),
         'gmacs': ('forward GMACs/image', '{:.2f}'),
+        'gmacs_ratio': (f'x {reference} by GMACs', '{:.3f}'),
         'planning_ms': ('planning, ms', '{:.2f}'),
     }
     columns = {key: value for key, value in columns.items() if any(row.get(key) for row in rows)}

@@ -53,8 +53,8 @@ class ReproducibilityHook(Hook):
       depends on (seed, rank, iteration).
 
     The augmentation part needs an epoch-based loop and datasets that visit a
-    sample once per epoch; elsewhere (``RepeatDataset``, iteration-based loops)
-    the hook says so and leaves augmentation as it is.
+    sample once per epoch; elsewhere (``RepeatDataset``, ``RepeatAugSampler``,
+    iteration-based loops) the hook says so and leaves augmentation as it is.
     """
 
     priority = 'VERY_HIGH'
@@ -63,14 +63,14 @@ class ReproducibilityHook(Hook):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def before_train(self, runner: Runner) -> None:
-        dataset = runner.train_dataloader.dataset
-        if isinstance(runner.train_loop, EpochBasedTrainLoop) and self._seed_dataset(
-            dataset, runner.seed
-        ):
+        dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
+        by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        repeats = type(sampler).__name__ == 'RepeatAugSampler'
+        if by_epoch and not repeats and self._seed_dataset(dataset, runner.seed):
             return
+        parts = (type(part).__name__ for part in (runner.train_loop, dataset, sampler))
         runner.logger.warning(
-            'ReproducibilityHook: augmentation does not resume exactly with '
-            f'{type(runner.train_loop).__name__} and {type(dataset).__name__}; '
+            f'ReproducibilityHook: augmentation does not resume exactly with {", ".join(parts)}; '
             'weights, sample order and masks do.'
         )
 

@@ -63,11 +63,6 @@ class GreenEncoder(StrictInit):
         """
         return tuple(f'norm{i}' for i in range(len(self.strides)))
 
-    def train(self, mode: bool = True) -> 'GreenEncoder':
-        """As in the parent, and returns itself, as ``nn.Module`` does."""
-        super().train(mode)
-        return self
-
     def forward(self, x: Tensor, visible: Optional[Tensor] = None) -> Tuple[Tensor, ...]:
         """Features of all patches, or of the visible ones.
 

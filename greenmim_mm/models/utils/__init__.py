@@ -1,3 +1,3 @@
-from .pretrained import StrictInit, load_pretrained, split_pretrained_cfg
+from .pretrained import StrictInit, fit_state_dict, load_pretrained, split_pretrained_cfg
 
-__all__ = ['StrictInit', 'load_pretrained', 'split_pretrained_cfg']
+__all__ = ['StrictInit', 'fit_state_dict', 'load_pretrained', 'split_pretrained_cfg']

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Tuple, Union
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import PretrainedInit, update_init_info
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...compat.safe_load import load_checkpoint_file
 
@@ -75,9 +75,51 @@ def load_pretrained(
     state_dict = loaded.get('state_dict', loaded.get('model', loaded))
     metadata = getattr(state_dict, '_metadata', None)
     state_dict = _strip_prefix(state_dict, prefix, checkpoint)
-    for hook in module._load_state_dict_pre_hooks.values():  # resizes position tables
-        hook(state_dict, '', metadata or {}, True, [], [], [])
+    try:
+        used, new, unused = fit_state_dict(module, state_dict, optional, metadata)
+    except ValueError as error:
+        raise ValueError(
+            f'{checkpoint} (init_cfg.prefix={prefix!r}) does not fit '
+            f'{type(module).__name__}; nothing was loaded. {error}. For a checkpoint of a whole '
+            "model set init_cfg.prefix='backbone.'"
+        ) from error
+    module.load_state_dict(used, strict=False)
+    if hasattr(module, '_params_init_info'):
+        update_init_info(module, init_info=f'loaded from {checkpoint}')
+    message = (
+        f'{type(module).__name__}: loaded {len(used)} of {len(used) + len(new)} tensors '
+        f'from {checkpoint}'
+    )
+    if new:
+        message += f'; initialised anew: {", ".join(new)}'
+    if unused:
+        message += f'; not used: {", ".join(unused)}'
+    MMLogger.get_current_instance().info(message)
 
+
+def fit_state_dict(
+    module: nn.Module,
+    state_dict: Dict[str, Tensor],
+    optional: Tuple[str, ...] = (),
+    metadata: Optional[dict] = None,
+) -> Tuple[Dict[str, Tensor], List[str], List[str]]:
+    """What of a state dict a module takes, after its load hooks have resized position tables.
+
+    Args:
+        module (nn.Module): Is not changed.
+        state_dict (Dict[str, Tensor]): Without prefix; the hooks change it in place.
+        optional (Tuple[str, ...]): First parts of keys that either side may lack.
+        metadata (dict, optional): Versions for the hooks. Defaults to None.
+
+    Returns:
+        Tuple[Dict[str, Tensor], List[str], List[str]]: The tensors taken, the
+        module's keys that are not among them, the keys that have no use.
+
+    Raises:
+        ValueError: If keys are missing or unknown, or shapes differ.
+    """
+    for hook in module._load_state_dict_pre_hooks.values():
+        hook(state_dict, '', metadata or {}, True, [], [], [])
     own = module.state_dict()
 
     def is_optional(key):
@@ -100,25 +142,9 @@ def load_pretrained(
         if keys
     ]
     if problems:
-        raise ValueError(
-            f'{checkpoint} (init_cfg.prefix={prefix!r}) does not fit '
-            f'{type(module).__name__}; nothing was loaded. '
-            + '; '.join(problems)
-            + ". For a checkpoint of a whole model set init_cfg.prefix='backbone.'"
-        )
-
+        raise ValueError('; '.join(problems))
     used = {k: v for k, v in state_dict.items() if k in own}
-    own_new = [k for k in own if k not in used]
-    module.load_state_dict(used, strict=False)
-    if hasattr(module, '_params_init_info'):
-        update_init_info(module, init_info=f'loaded from {checkpoint}')
-    message = f'{type(module).__name__}: loaded {len(used)} of {len(own)} tensors from {checkpoint}'
-    if own_new:
-        message += f'; initialised anew: {", ".join(own_new)}'
-    unused = [k for k in state_dict if k not in own]
-    if unused:
-        message += f'; not used: {", ".join(unused)}'
-    MMLogger.get_current_instance().info(message)
+    return used, [k for k in own if k not in used], [k for k in state_dict if k not in own]
 
 
 class StrictInit:
@@ -152,3 +178,8 @@ class StrictInit:
     def init_as_parent(self) -> None:
         """Initialise by ``init_cfg``, which names no checkpoint here, or the parent's default."""
         super().init_weights()
+
+    def train(self, mode: bool = True) -> 'StrictInit':
+        """As in the parent, and returns itself, as ``nn.Module`` does."""
+        super().train(mode)
+        return self
