@@ -2,32 +2,30 @@
 
     make demo
 
-Steps: draw data, pre-train on unlabelled images, fine-tune Mask R-CNN twice (from the
-pre-trained weights and from random initialisation, same seed and budget), evaluate both,
-write ``work_dirs/demo/report.html``. A step that was finished before is not run again;
+Steps: draw data, pre-train on unlabelled images, fine-tune and evaluate Mask R-CNN from the
+pre-trained weights and from random initialisation (same seed and budget; ``--seeds 0 1 2`` repeats
+both), write ``work_dirs/demo/report.html``. A step that was finished before is not run again;
 ``--fresh`` starts over. Every step is a command that can be run by hand; it is printed.
 """
 
 import argparse
 import json
 import os
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Thread
 from typing import Dict, List, Tuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # works without an install
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without an install
+
+from greenmim_mm.engine.commands import ROOT, run_command
 
 PRETRAIN_CONFIG = 'configs/greenmim/swin_demo_pretrain.py'
 FINETUNE_CONFIG = 'configs/greenmim/mask_rcnn_swin_demo_coco.py'
 METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50', 'coco/segm_mAP', 'coco/segm_mAP_50')
-RUNS = {'pre-trained': 'finetune_pretrained', 'scratch': 'finetune_scratch'}
+STARTS = ('pre-trained', 'scratch')
 
 
 class Demo:
@@ -38,105 +36,70 @@ class Demo:
         self.options = options
         self.data = out / 'data'
         self.pretrain_dir = out / 'pretrain'
+        self.study = out / 'study'
         self.seconds: Dict[str, float] = {}
 
-    def run(self, *steps: Tuple[str, Path, List[str]]) -> None:
-        """Run commands side by side, each unless it was finished before with the same arguments.
+    def run(self, name: str, folder: Path, command: List[str]) -> None:
+        """Run a command, unless it was finished before with the same arguments.
 
         Args:
-            *steps (Tuple[str, Path, List[str]]): Name, folder that it fills, command.
+            name (str): Of the step.
+            folder (Path): Folder that it fills.
+            command (List[str]): Script and arguments.
         """
-        running = []
-        for name, folder, command in steps:
-            print(f'\n=== {name}\n$ python {shlex.join(command)}', flush=True)
-            stamp = folder / 'demo_step.json'
-            if stamp.is_file():
-                done = json.loads(stamp.read_text())
-                if done['command'] == command:
-                    print('    finished before; --fresh runs it again')
-                    self.seconds[name] = done['seconds']
-                    continue
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            running.append((name, folder, command))
-        threads = [Thread(target=self._run_one, args=(*s, len(running))) for s in running]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        failed = [name for name, _, _ in running if name not in self.seconds]
-        if failed:
-            sys.exit(f'error: {", ".join(failed)} failed; the output is above')
-
-    def _run_one(self, name: str, folder: Path, command: List[str], side_by_side: int) -> None:
-        """Run one command, show its progress lines, keep its whole output in ``demo_step.log``."""
-        threads = str(max(1, (os.cpu_count() or 1) // side_by_side))
-        environment = {'OMP_NUM_THREADS': threads, **os.environ, 'PYTHONUNBUFFERED': '1'}
-        start, log = time.time(), folder / 'demo_step.log'
-        with open(log, 'w') as file:
-            process = subprocess.Popen(
-                [sys.executable, *command], cwd=ROOT, env=environment, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            for line in process.stdout:
-                file.write(line)
-                progress = re.search(r'Epoch\((?:train|val)\).*|^[^ ]*: \d+ images.*', line)
-                if progress:
-                    shown = re.sub(
-                        r' (?:base_)?lr: \S+ | data_time: \S+ | acc: .*', '', progress[0]
-                    )
-                    print(f'    {name}: {shown[:110]}', flush=True)
-        if process.wait():
-            print(''.join(log.read_text().splitlines(keepends=True)[-30:]), file=sys.stderr)
-            return
+        print(f'\n=== {name}\n$ python {shlex.join(command)}', flush=True)
+        stamp = folder / 'demo_step.json'
+        if stamp.is_file():
+            done = json.loads(stamp.read_text())
+            if done['command'] == command:
+                print('    finished before; --fresh runs it again')
+                self.seconds[name] = done['seconds']
+                return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        start = time.time()
+        if not run_command(command, folder / 'demo_step.log'):
+            sys.exit(f'error: {name} failed; the output is above')
         self.seconds[name] = time.time() - start
-        stamp = dict(command=command, seconds=self.seconds[name])
-        (folder / 'demo_step.json').write_text(json.dumps(stamp))
+        stamp.write_text(json.dumps(dict(command=command, seconds=self.seconds[name])))
 
     def make_data(self) -> None:
         numbers = self.options
-        self.run(('1/4 data', self.data, [
+        self.run('1/4 data', self.data, [
             'tools/dataset_converters/make_toy_coco.py', str(self.data),
             '--unlabelled', str(numbers.unlabelled),
             '--train', str(numbers.train), '--val', str(numbers.val),
-        ]))  # fmt: skip
+        ])  # fmt: skip
 
     def pretrain(self) -> None:
         epochs = self.options.pretrain_epochs
-        self.run(('2/4 pre-training', self.pretrain_dir, [
+        self.run('2/4 pre-training', self.pretrain_dir, [
             'tools/train.py', PRETRAIN_CONFIG, '--work-dir', str(self.pretrain_dir),
             '--cfg-options', f'train_dataloader.dataset.data_root={self.data}/unlabelled',
             f'train_cfg.max_epochs={epochs}', f'param_scheduler.1.end={epochs}',
-        ]))  # fmt: skip
+        ])  # fmt: skip
 
     @property
     def checkpoint(self) -> Path:
         return self.pretrain_dir / f'epoch_{self.options.pretrain_epochs}.pth'
 
     def finetune(self) -> None:
+        """Both starts side by side: two small runs keep two cores busier than one after another."""
         epochs = self.options.finetune_epochs
-        annotations = f'{self.data}/annotations/instances_val.json'
-        steps = []
-        for name, folder in RUNS.items():
-            options = [
-                f'train_dataloader.dataset.data_root={self.data}/',
-                f'val_dataloader.dataset.data_root={self.data}/',
-                f'val_evaluator.ann_file={annotations}',
-                f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
-                f'param_scheduler.1.end={epochs}',
-                f'default_hooks.checkpoint.interval={epochs}',
-            ]  # fmt: skip
-            start = ['--pretrained', str(self.checkpoint)]
-            if name == 'scratch':
-                start, options = [], [*options, 'model.backbone.init_cfg=None']
-            work_dir = self.out / folder
-            steps.append((f'3/4 Mask R-CNN, {name}', work_dir, [
-                'tools/train.py', FINETUNE_CONFIG, '--work-dir', str(work_dir), *start,
-                '--cfg-options', *options,
-            ]))  # fmt: skip
-        self.run(
-            *steps
-        )  # side by side: two small runs keep two cores busier than one after another
+        self.run('3/4 Mask R-CNN from both starts', self.study, [
+            'tools/analysis_tools/transfer_study.py', FINETUNE_CONFIG,
+            '--pretrained', str(self.checkpoint), '--seeds', *map(str, self.options.seeds),
+            '--jobs', '2', '--work-dir', str(self.study), '--metrics', *METRICS, '--cfg-options',
+            f'train_dataloader.dataset.data_root={self.data}/',
+            f'val_dataloader.dataset.data_root={self.data}/',
+            f'val_evaluator.ann_file={self.data}/annotations/instances_val.json',
+            f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
+            f'param_scheduler.1.end={epochs}', f'default_hooks.checkpoint.interval={epochs}',
+        ])  # fmt: skip
+
+    def run_dir(self, name: str) -> Path:
+        """The first run from a start."""
+        return self.study / name / f'seed_{self.options.seeds[0]}'
 
     def report(self) -> Path:
         print('\n=== 4/4 report', flush=True)
@@ -157,32 +120,26 @@ class Demo:
         return path
 
     def _ap_section(self) -> Tuple[str, list]:
-        from greenmim_mm.visualization import plot_ap_bars, plot_losses, read_scalars
+        from greenmim_mm.visualization import plot_losses, read_scalars, study_table
 
-        scalars = {name: read_scalars(self.out / folder) for name, folder in RUNS.items()}
-        results = {
-            name: next(line for line in reversed(lines) if METRICS[0] in line)
-            for name, lines in scalars.items()
-        }
-        (self.out / 'results.json').write_text(
-            json.dumps({n: {m: r[m] for m in METRICS} for n, r in results.items()}, indent=2)
-        )
-        plot_ap_bars(results, METRICS, self.out / 'ap.png')
-        plot_losses(scalars, self.out / 'finetune_loss.png')
-        table = [['initialisation', *(m.replace('coco/', '') for m in METRICS)]]
-        table += [[n, *(f'{100 * r[m]:.1f}' for m in METRICS)] for n, r in results.items()]
-        difference = 100 * (results['pre-trained'][METRICS[0]] - results['scratch'][METRICS[0]])
-        for row in table:
-            print('    ' + ''.join(f'{cell:>16s}' for cell in row))
+        results = json.loads((self.study / 'results.json').read_text())['results']
+        print('    ' + study_table(results, METRICS).replace('\n', '\n    '))
+        runs = {name: read_scalars(self.run_dir(name)) for name in STARTS}
+        plot_losses(runs, self.out / 'finetune_loss.png')
+        rows = study_table(results, METRICS).split('\n\n')[0].splitlines()
+        table = [[cell.strip() for cell in row.strip('| ').split(' | ')] for row in rows]
+        number = len(self.options.seeds)
         text = (
-            f'Two Mask R-CNN runs with the same seed, data ({self.options.train} labelled images) '
-            'and budget; only the initial backbone differs. COCO AP on '
-            f'{self.options.val} validation images, 0 to 100. The pre-trained one is '
-            f'{abs(difference):.1f} box AP {"above" if difference >= 0 else "below"} the other, '
-            'for one seed: the spread between seeds is not known.'
-        )
-        return 'Detection and segmentation', [text, table, self.out / 'ap.png',
-                                              self.out / 'finetune_loss.png']  # fmt: skip
+            f'Mask R-CNN from two starts with the same seeds, data ({self.options.train} labelled '
+            'images) and budget; only the initial backbone differs. COCO AP on '
+            f'{self.options.val} validation images, 0 to 100, mean ± standard deviation over '
+            f'{number} seed{"s" if number > 1 else ""}. '
+            + ('One seed shows no spread: runs of this size differ by several AP between seeds. '
+               if number == 1 else '')
+        )  # fmt: skip
+        return 'Detection and segmentation', [
+            text, [table[0], *table[2:]], self.study / 'results.png', self.out / 'finetune_loss.png'
+        ]  # fmt: skip
 
     def _pretrain_section(self) -> Tuple[str, list]:
         from greenmim_mm.visualization import (
@@ -232,8 +189,8 @@ class Demo:
             [(a['category_id'] - 1, truth.annToMask(a), 1.0) for a in truth.imgToAnns[i]]
             for i in ids
         ]}  # fmt: skip
-        for name, folder in RUNS.items():
-            work_dir = self.out / folder
+        for name in STARTS:
+            work_dir = self.run_dir(name)
             model = init_detector(
                 str(work_dir / Path(FINETUNE_CONFIG).name),
                 str(work_dir / f'epoch_{self.options.finetune_epochs}.pth'),
@@ -271,6 +228,7 @@ def main() -> None:
     for name, default in (('unlabelled', 2000), ('train', 240), ('val', 96),
                           ('pretrain-epochs', 9), ('finetune-epochs', 8)):  # fmt: skip
         parser.add_argument(f'--{name}', type=int, default=default, help=f'default {default}')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default 0')
     args = parser.parse_args()
     if args.pretrain_epochs < 2:  # the first one warms up
         parser.error(f'--pretrain-epochs must be at least 2, got {args.pretrain_epochs}')

@@ -1,7 +1,6 @@
 """Pictures of what happens: losses, reconstructions, groups, detections; an HTML report."""
 
 from .figures import (
-    plot_ap_bars,
     plot_detections,
     plot_groups,
     plot_losses,
@@ -9,15 +8,18 @@ from .figures import (
 )
 from .report import write_report
 from .runs import load_pretrain_model, read_scalars, reconstruct_images
+from .study import last_evaluation, plot_study, study_table
 
 __all__ = [
+    'last_evaluation',
     'load_pretrain_model',
-    'plot_ap_bars',
     'plot_detections',
     'plot_groups',
     'plot_losses',
     'plot_reconstructions',
+    'plot_study',
     'read_scalars',
     'reconstruct_images',
+    'study_table',
     'write_report',
 ]

@@ -165,26 +165,3 @@ def plot_detections(
             _hide_ticks(axes)
         row[0].set_ylabel(title)
     figure.savefig(path)
-
-
-def plot_ap_bars(results: Dict[str, Dict[str, float]], metrics: Sequence[str], path: str) -> None:
-    """Bars of COCO metrics, one colour per run.
-
-    Args:
-        results (Dict[str, Dict[str, float]]): Metrics in 0..1 by name of the run.
-        metrics (Sequence[str]): Metrics to draw.
-        path (str): PNG to write.
-    """
-    figure = _figure(6, 3)
-    axes = figure.subplots()
-    width = 0.8 / len(results)
-    for i, (name, values) in enumerate(results.items()):
-        place = np.arange(len(metrics)) + i * width
-        bars = axes.bar(place, [100 * values[m] for m in metrics], width, label=name,
-                        color=PALETTE[i])  # fmt: skip
-        axes.bar_label(bars, fmt='%.1f', fontsize=7)
-    axes.set_xticks(np.arange(len(metrics)) + width * (len(results) - 1) / 2)
-    axes.set_xticklabels([m.replace('coco/', '') for m in metrics], fontsize=7)
-    axes.set(ylabel='AP (0 to 100)')
-    axes.legend(frameon=False)
-    figure.savefig(path)

@@ -1,0 +1,44 @@
+"""Running the command-line tools from a program, with their progress shown."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_command(command: Sequence[str], log: Path, label: str = '', threads: int = 0) -> bool:
+    """Run ``python COMMAND`` in the repository, show its progress lines, keep all it prints.
+
+    Args:
+        command (Sequence[str]): Script and arguments.
+        log (Path): File for the whole output.
+        label (str): Put before each progress line. Defaults to ''.
+        threads (int): CPU threads, unless ``OMP_NUM_THREADS`` is set; 0: as many as the
+            command likes. Defaults to 0.
+
+    Returns:
+        bool: Whether it succeeded; if not, the end of its output is printed.
+    """
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
+    if threads:
+        environment.setdefault('OMP_NUM_THREADS', str(threads))
+    with open(log, 'w') as file:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        for line in process.stdout:
+            file.write(line)
+            progress = re.search(
+                r'(?:Epoch|Iter)\((?:train|val)\).*|^[^ ]*: \d+ images.*|^    \S.*: Epoch.*', line
+            )
+            if progress:
+                shown = re.sub(r' (?:base_)?lr: \S+ | data_time: \S+ | acc: .*', '', progress[0])
+                print(f'    {label}{shown.strip()[:110]}', flush=True)
+    if process.wait():
+        print(''.join(log.read_text().splitlines(keepends=True)[-30:]), file=sys.stderr)
+    return process.returncode == 0
