@@ -18,6 +18,7 @@ def test_vit_to_hpvit(tmp_path):
     )
     source, target = save(tmp_path, timm_vit()), tmp_path / 'target.pth'
     result = run_tool(TOOL, source, target, '--config', config)
+    assert result.stdout.startswith('| what |')
     assert '| initialised | 3 | - | pools.*.weight | (16, 1, 2, 2) |' in result.stdout
     assert all(key.startswith('backbone.') for key in torch.load(target)['state_dict'])
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
+from mmengine.logging import MMLogger
+
 from greenmim_mm.converters import convert_hvt
 from greenmim_mm.engine.launch import run_or_explain
 
@@ -29,6 +31,7 @@ def main() -> None:
         help='2d: for configs with pool=2d; position embeddings after the pools start anew',
     )
     args = parser.parse_args()
+    MMLogger.get_instance('convert', log_level='WARNING')  # not a line per initialised tensor
     conversion, arch = convert_hvt(args.source, args.pool)
     conversion.save(args.target)
     print(f'{conversion.report()}\n\nHVT {arch}, written: {args.target}')

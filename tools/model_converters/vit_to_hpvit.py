@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
 from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
 
 from greenmim_mm.converters import convert_vit
 from greenmim_mm.engine.launch import run_or_explain
@@ -35,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as for train.py')
     args = parser.parse_args()
+    MMLogger.get_instance('convert', log_level='WARNING')  # not a line per initialised tensor
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.model.backbone.init_cfg = None
