@@ -173,7 +173,7 @@ def test_header_and_checkpoint(path):
         if theirs.type == 'MAEViT':  # of the same blocks
             assert ours.type == 'greenmim_mm.HPViT' and ours.arch[0] == theirs.arch[0]
         else:
-            for key in ('type', 'arch', 'embed_dims', 'num_layers'):
+            for key in ('type', 'arch', 'embed_dims', 'num_layers', 'qkv_bias'):
                 assert ours.get(key) == theirs.get(key), key
         assert f'epoch_{pretrain.train_cfg.max_epochs}.pth' in init_cfg.checkpoint
 

@@ -7,6 +7,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='greenmim_mm.GreenSVT',
+        qkv_bias=True,  # as the released model; Twins has none
         norm_cfg=norm_cfg,
         norm_after_stage=[False, False, False, True],
         init_cfg=dict(type='Xavier', layer='Linear', distribution='uniform'),

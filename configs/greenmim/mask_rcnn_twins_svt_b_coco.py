@@ -11,6 +11,7 @@ model = dict(
         _delete_=True,
         type='greenmim_mm.GreenSVT',
         arch='base',
+        qkv_bias=True,
         norm_cfg=dict(type='LN', eps=1e-6),
         norm_after_stage=True,
         out_indices=(0, 1, 2, 3),
