@@ -62,6 +62,8 @@ def shrink(cfg):
         )
     elif model.type == 'ImageClassifier':
         model.head.update(in_channels=widths[-1], num_classes=5)
+        if isinstance(model.neck, list):
+            model.neck[-1].input_features = widths[-1]
     elif model.type == 'EncoderDecoder':
         model.decode_head.update(in_channels=widths, channels=16)
         model.auxiliary_head.update(in_channels=widths[2], channels=16)
@@ -123,7 +125,7 @@ def test_builds_and_computes_a_loss(path):
     total.backward()
     assert total.isfinite()
     for name, parameter in model.backbone.named_parameters():
-        if not parameter.requires_grad:  # MAE's fixed positions
+        if not parameter.requires_grad:  # MAE's fixed positions, frozen stages
             continue
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 

@@ -114,6 +114,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='greenmim_mm.ReproducibilityHook'),
     dict(type='greenmim_mm.NonFiniteLossHook'),
+    dict(type='greenmim_mm.GreenMonitorHook'),
 ]
 randomness = dict(seed=0)
 auto_scale_lr = dict(enable=False, base_batch_size=2048)

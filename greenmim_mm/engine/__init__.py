@@ -1,6 +1,12 @@
 """Hooks, the optimizer constructor and what the command-line tools share."""
 
-from .hooks import NonFiniteLossHook, ReproducibilityHook
+from .hooks import GreenMonitorHook, KNNHook, NonFiniteLossHook, ReproducibilityHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 
-__all__ = ['LayerDecayOptimWrapperConstructor', 'NonFiniteLossHook', 'ReproducibilityHook']
+__all__ = [
+    'GreenMonitorHook',
+    'KNNHook',
+    'LayerDecayOptimWrapperConstructor',
+    'NonFiniteLossHook',
+    'ReproducibilityHook',
+]

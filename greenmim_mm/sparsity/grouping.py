@@ -25,6 +25,7 @@ the gather and after the scatter; a pad costs attention only.
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from time import perf_counter
 from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
@@ -277,6 +278,10 @@ class GroupPlan:
         return index.masked_fill(pad & itself, rows + 1)
 
 
+# called with every new plan and the seconds it took; for monitoring only
+PLAN_OBSERVERS: List[Callable[[GroupPlan, float], None]] = []
+
+
 def build_group_plan(
     layout: TokenLayout, window: int, shift: int = 0, cost: Callable = attention_cost
 ) -> GroupPlan:
@@ -292,6 +297,7 @@ def build_group_plan(
         GroupPlan: On the CPU. With per-image masks it covers the tokens of all
         images, image after image.
     """
+    began = perf_counter()
     ids = window_ids(layout, window, shift)
     counts = np.bincount(ids)
     seen = np.flatnonzero(counts)
@@ -314,10 +320,13 @@ def build_group_plan(
     scatter = np.empty(len(order), dtype=np.int64)
     gather[slots], scatter[order], window_id[slots] = order, slots, sorted_ids
     position = (layout.row * (2 * window - 1) + layout.col).reshape(-1)[gather]
-    return GroupPlan(
+    plan = GroupPlan(
         gather_index=torch.from_numpy(gather),
         scatter_index=torch.from_numpy(scatter),
         window_id=torch.from_numpy(window_id.reshape(-1, size)),
         position=torch.from_numpy(position.reshape(-1, size)),
         window=window,
     )
+    for observe in PLAN_OBSERVERS:
+        observe(plan, perf_counter() - began)
+    return plan

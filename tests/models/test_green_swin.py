@@ -230,3 +230,9 @@ def test_starts_as_pre_training_does():
             assert parameter.std().item() == pytest.approx((2 / sum(parameter.shape)) ** 0.5, 0.05)
         elif name.endswith('qkv.bias'):
             assert not parameter.any()
+
+
+def test_frozen_stages_are_frozen_from_the_start():
+    model = GreenSwinTransformer(TINY, frozen_stages=3)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert all(p.requires_grad for p in GreenSwinTransformer(TINY).parameters())

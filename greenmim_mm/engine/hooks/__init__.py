@@ -1,4 +1,6 @@
+from .knn_hook import KNNHook
+from .monitor_hook import GreenMonitorHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .reproducibility_hook import ReproducibilityHook
 
-__all__ = ['NonFiniteLossHook', 'ReproducibilityHook']
+__all__ = ['GreenMonitorHook', 'KNNHook', 'NonFiniteLossHook', 'ReproducibilityHook']

@@ -148,6 +148,7 @@ class GreenSwinTransformer(GreenEncoder, SwinTransformer):
         self._run_block = torch.compile(_run_block) if compile_blocks else _run_block
         self.patch_size = check_patches_and_merges(self, self.stages[:-1])
         self.set_strides((self.patch_size, *[2] * (self.num_layers - 1)))
+        self._freeze_stages()  # now: the parent does so at .train(), after DDP has looked
 
     def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
         layouts = self.layouts(visible)

@@ -1,0 +1,127 @@
+"""Speed, padding, planning and memory in the log; the cost of a run at its end."""
+
+import resource
+import sys
+import time
+from typing import List, Optional, Tuple
+
+import torch
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...registry import HOOKS
+from ...sparsity import grouping
+
+
+def _peak_memory() -> float:
+    """MiB: of the GPU's allocator, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == 'darwin' else 2**10)
+
+
+@HOOKS.register_module()
+class GreenMonitorHook(Hook):
+    """What a run costs.
+
+    Adds to the log line of training: ``images_per_second`` (all processes, loading included,
+    since the line before), and for encoders with group window attention
+    ``padding`` (share of the slots of all groups that hold no token) and ``planning_ms``
+    (milliseconds a step for the plans); ``peak_memory`` in MiB. At the end one line sums up: images
+    seen, wall time, and the energy in kWh and kg CO2e if `codecarbon
+    <https://codecarbon.io>`_ is installed: an estimate from the power that the processor and
+    GPUs report (or their rating, where they report none) and the mean carbon intensity of the
+    grid at the place of the machine. A missing sensor never stops a run.
+
+    Args:
+        energy (bool): Estimate energy where codecarbon is installed. Defaults to True.
+    """
+
+    priority = 'ABOVE_NORMAL'  # before LoggerHook writes its line
+
+    def __init__(self, energy: bool = True) -> None:
+        self.energy = energy
+        self.tracker = None
+        self.images = 0
+        self._plans: List[Tuple[int, int, float]] = []  # slots, tokens, seconds
+
+    def before_train(self, runner: Runner) -> None:
+        self._began = self._line_began = time.perf_counter()
+        self._line_images = self._line_steps = 0
+        grouping.PLAN_OBSERVERS.append(self._observe)
+        if self.energy and is_main_process():
+            self.tracker = self._start_tracker(runner)
+
+    def _observe(self, plan: grouping.GroupPlan, seconds: float) -> None:
+        self._plans.append((plan.window_id.numel(), plan.num_tokens, seconds))
+
+    @staticmethod
+    def _start_tracker(runner: Runner):
+        try:
+            from codecarbon import EmissionsTracker
+        except ImportError:
+            return None
+        try:
+            tracker = EmissionsTracker(save_to_file=False, log_level='error')
+            tracker.start()
+        except Exception as error:  # whatever a sensor or its permissions raise
+            runner.logger.warning(f'GreenMonitorHook: no estimate of energy: {error}')
+            return None
+        return tracker
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Optional[dict] = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
+        number = len((data_batch or {}).get('inputs', ())) * get_world_size()
+        self.images += number
+        self._line_images += number
+        self._line_steps += 1
+        seconds = time.perf_counter() - self._line_began
+        values = dict(images_per_second=self._line_images / seconds, peak_memory=_peak_memory())
+        if self._plans:
+            slots, tokens, planning = (sum(column) for column in zip(*self._plans))
+            values['padding'] = 1 - tokens / slots
+            values['planning_ms'] = 1e3 * planning / self._line_steps
+        for name, value in values.items():
+            runner.message_hub.update_scalar(f'train/{name}', value)
+        if self.every_n_inner_iters(batch_idx, self._interval(runner)):
+            self._line_began, self._line_images, self._line_steps = time.perf_counter(), 0, 0
+            self._plans.clear()
+
+    @staticmethod
+    def _interval(runner: Runner) -> int:
+        """Iterations between lines of the log."""
+        for hook in runner.hooks:
+            if type(hook).__name__ == 'LoggerHook':
+                return hook.interval
+        return 10
+
+    def after_train(self, runner: Runner) -> None:
+        if self._observe in grouping.PLAN_OBSERVERS:
+            grouping.PLAN_OBSERVERS.remove(self._observe)
+        hours = (time.perf_counter() - self._began) / 3600
+        parts = [f'{self.images:,} images', f'{hours:.2f} h of wall time']
+        parts.append(f'{self.images / 3600 / max(hours, 1e-9):.1f} images/s, evaluation included')
+        parts.append(f'peak memory {_peak_memory():,.0f} MiB')
+        parts += self._stop_tracker(runner)
+        runner.logger.info(f'This run: {"; ".join(parts)}')
+
+    def _stop_tracker(self, runner: Runner) -> List[str]:
+        if self.tracker is None:
+            return []
+        try:
+            emissions = self.tracker.stop()
+            energy = self.tracker.final_emissions_data.energy_consumed
+            return [
+                f'estimated {energy:.3f} kWh and {emissions:.3f} kg CO2e (codecarbon: reported or '
+                'rated power of this machine, mean carbon intensity of its grid)'
+            ]
+        except Exception as error:
+            runner.logger.warning(f'GreenMonitorHook: no estimate of energy: {error}')
+            return []
