@@ -142,19 +142,14 @@ class Demo:
         ]  # fmt: skip
 
     def _pretrain_section(self) -> Tuple[str, list]:
-        from greenmim_mm.visualization import (
-            load_pretrain_model,
-            plot_losses,
-            plot_reconstructions,
-            read_scalars,
-            reconstruct_images,
-        )
+        from greenmim_mm.apis import GreenMIMInferencer
+        from greenmim_mm.visualization import plot_losses, plot_reconstructions, read_scalars
 
         plot_losses({'pre-training': read_scalars(self.pretrain_dir)}, self.out / 'loss.png')
-        model = load_pretrain_model(str(ROOT / PRETRAIN_CONFIG), str(self.checkpoint))
+        inferencer = GreenMIMInferencer(str(ROOT / PRETRAIN_CONFIG), str(self.checkpoint))
         images = sorted((self.data / 'val').glob('*.jpg'))[:7]
-        rebuilt = reconstruct_images(model, images, size=128)
-        plot_reconstructions(*rebuilt, self.out / 'reconstructions.png')
+        results = inferencer(images)['predictions']
+        plot_reconstructions(results, self.out / 'reconstructions.png')
         text = (
             f'GreenMIM on {self.options.unlabelled} images without labels: three quarters of the '
             'mask units are hidden, the encoder runs on the others only, and the decoder '

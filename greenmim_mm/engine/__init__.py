@@ -1,6 +1,12 @@
 """Hooks, the optimizer constructor and what the command-line tools share."""
 
-from .hooks import GreenMonitorHook, KNNHook, NonFiniteLossHook, ReproducibilityHook
+from .hooks import (
+    GreenMonitorHook,
+    KNNHook,
+    NonFiniteLossHook,
+    ReconstructionHook,
+    ReproducibilityHook,
+)
 from .layer_decay import LayerDecayOptimWrapperConstructor
 
 __all__ = [
@@ -8,5 +14,6 @@ __all__ = [
     'KNNHook',
     'LayerDecayOptimWrapperConstructor',
     'NonFiniteLossHook',
+    'ReconstructionHook',
     'ReproducibilityHook',
 ]

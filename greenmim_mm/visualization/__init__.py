@@ -7,19 +7,17 @@ from .figures import (
     plot_reconstructions,
 )
 from .report import write_report
-from .runs import load_pretrain_model, read_scalars, reconstruct_images
+from .runs import read_scalars
 from .study import last_evaluation, plot_study, study_table
 
 __all__ = [
     'last_evaluation',
-    'load_pretrain_model',
     'plot_detections',
     'plot_groups',
     'plot_losses',
     'plot_reconstructions',
     'plot_study',
     'read_scalars',
-    'reconstruct_images',
     'study_table',
     'write_report',
 ]

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..apis import Reconstruction
 from ..sparsity import attention_cost, build_group_plan, token_layout
 
 # the Okabe-Ito palette: distinguishable with colour-deficient sight
@@ -43,32 +44,20 @@ def plot_losses(runs: Dict[str, List[Dict]], path: str, key: str = 'loss') -> No
     figure.savefig(path)
 
 
-def plot_reconstructions(
-    originals: np.ndarray, predictions: np.ndarray, visible: Tensor, path: str
-) -> None:
+def plot_reconstructions(results: Sequence[Reconstruction], path: str) -> None:
     """Rows of image, visible part, prediction, and prediction with the visible part pasted in.
 
     Args:
-        originals (np.ndarray): RGB in 0..255, of shape B x H x W x 3.
-        predictions (np.ndarray): Likewise.
-        visible (Tensor): Bool of shape N x Mh x Mw, N = 1 or B.
+        results (Sequence[Reconstruction]): Of :class:`~greenmim_mm.apis.GreenMIMInferencer`.
         path (str): PNG to write.
     """
-    batch, height = originals.shape[:2]
-    unit = height // visible.shape[1]
-    seen = visible.expand(batch, -1, -1).numpy().repeat(unit, 1).repeat(unit, 2)[..., None]
-    rows = {
-        'image': originals,
-        'visible': np.where(seen, originals, 127).astype(np.uint8),
-        'prediction': predictions,
-        'both': np.where(seen, originals, predictions),
-    }
-    figure = _figure(1.25 * batch + 0.4, 1.25 * len(rows))
-    for row, (name, images) in zip(figure.subplots(len(rows), batch, squeeze=False), rows.items()):
-        for axes, image in zip(row, images):
-            axes.imshow(image)
+    names = ('original', 'visible_part', 'prediction', 'pasted')
+    figure = _figure(1.25 * len(results) + 0.4, 1.25 * len(names))
+    for row, name in zip(figure.subplots(len(names), len(results), squeeze=False), names):
+        for axes, result in zip(row, results):
+            axes.imshow(getattr(result, name))
             _hide_ticks(axes)
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(name.replace('_', ' '))
     figure.savefig(path)
 
 

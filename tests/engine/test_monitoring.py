@@ -9,8 +9,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
+from PIL import Image
 
-from greenmim_mm.engine import GreenMonitorHook, KNNHook
+from greenmim_mm.engine import GreenMonitorHook, KNNHook, ReconstructionHook
 from greenmim_mm.engine.hooks.knn_hook import knn_predict
 from greenmim_mm.sparsity import RandomMasking, build_group_plan, grouping, token_layout
 
@@ -162,3 +163,20 @@ def test_without_codecarbon_energy_is_left_out(monkeypatch):
     hook, runner, said = monitored()
     hook.after_train(runner)
     assert len(said) == 1 and 'kWh' not in said[0]
+
+
+def test_reconstruction_hook_in_a_run(tmp_path):
+    files = []
+    for i in range(2):
+        files.append(str(tmp_path / f'{i}.png'))
+        Image.effect_noise((90 + i, 80), 50).convert('RGB').save(files[-1])
+    hook = dict(type='greenmim_mm.ReconstructionHook', images=files, img_size=64, interval=2)
+    runner = small_run(tmp_path / 'run', [hook])
+    pictures = sorted((tmp_path / 'run').glob('*/vis_data/vis_image/*.png'))
+    assert [path.name for path in pictures] == ['reconstruction_2.png', 'reconstruction_4.png']
+    assert Image.open(pictures[0]).size == (4 * 64, 2 * 64) and runner.model.training
+    for kwargs in (dict(images=[]), dict(images='a.png'), dict(images=files, interval=0)):
+        with pytest.raises(ValueError, match='images must be a list of files and interval at leas'):
+            ReconstructionHook(**kwargs)
+    with pytest.raises(Exception, match=r'gone\.png'):
+        small_run(tmp_path / 'no', [dict(hook, images=[str(tmp_path / 'gone.png')])])

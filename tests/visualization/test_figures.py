@@ -1,7 +1,7 @@
 import numpy as np
-import torch
 from matplotlib.image import imread
 
+from greenmim_mm.apis import Reconstruction
 from greenmim_mm.sparsity import RandomMasking, attention_cost, build_group_plan, token_layout
 from greenmim_mm.visualization import (
     plot_detections,
@@ -26,8 +26,9 @@ def test_groups_sentence_states_what_the_plan_has(tmp_path):
 def test_pictures_are_written(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
-    visible = torch.tensor([[[True, False], [False, True]]])
-    plot_reconstructions(images, images[::-1], visible, tmp_path / 'r.png')
+    seen = np.array([[True, False], [False, True]])
+    results = [Reconstruction(*[image] * 4, seen) for image in images]
+    plot_reconstructions(results, tmp_path / 'r.png')
     mask = np.zeros((64, 64), bool)
     mask[10:30, 10:30] = True
     found = [[(0, mask, 0.9)], [], [(1, mask, 1.0)]]

@@ -1,6 +1,13 @@
 from .knn_hook import KNNHook
 from .monitor_hook import GreenMonitorHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .reconstruction_hook import ReconstructionHook
 from .reproducibility_hook import ReproducibilityHook
 
-__all__ = ['GreenMonitorHook', 'KNNHook', 'NonFiniteLossHook', 'ReproducibilityHook']
+__all__ = [
+    'GreenMonitorHook',
+    'KNNHook',
+    'NonFiniteLossHook',
+    'ReconstructionHook',
+    'ReproducibilityHook',
+]

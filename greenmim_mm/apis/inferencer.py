@@ -1,0 +1,232 @@
+"""What a pre-trained model makes of the hidden part of an image."""
+
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Union
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.infer import BaseInferencer
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from ..compat.safe_load import load_checkpoint_file
+from ..registry import MODELS
+from ..sparsity import RandomMasking
+
+_SUFFIXES = {'.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'}
+_HIDDEN_GREY = 127
+
+Input = Union[str, Path, np.ndarray]
+
+
+class Reconstruction(NamedTuple):
+    """One image; pictures are uint8 RGB of shape H x W x 3.
+
+    Attributes:
+        original (np.ndarray): The image as the model got it.
+        visible_part (np.ndarray): Its visible units, the others grey.
+        prediction (np.ndarray): What the model says, everywhere.
+        pasted (np.ndarray): Visible units of the image, predictions elsewhere.
+        visible (np.ndarray): Bool of shape Mh x Mw, True = the model saw the mask unit.
+    """
+
+    original: np.ndarray
+    visible_part: np.ndarray
+    prediction: np.ndarray
+    pasted: np.ndarray
+    visible: np.ndarray
+
+    def picture(self) -> np.ndarray:
+        """The four pictures side by side, of shape H x 4 W x 3."""
+        return np.concatenate(self[:4], axis=1)
+
+
+@torch.no_grad()
+def reconstruct(
+    model: nn.Module, images: Tensor, seed: int = 0, mask_ratio: Optional[float] = None
+) -> List[Reconstruction]:
+    """Hide part of each image and let the model fill it in.
+
+    Every image has its own mask, drawn by ``seed`` and its place in the batch. Targets that were
+    normalised per unit are undone with the statistics of the original.
+
+    Args:
+        model (nn.Module): A :class:`~greenmim_mm.models.GreenMIM`, in eval mode.
+        images (Tensor): BGR in 0..255 of shape B x 3 x H x W, multiples of the mask unit.
+        seed (int): Of the masks. Defaults to 0.
+        mask_ratio (float, optional): Share of hidden units. Defaults to None, the model's.
+    """
+    ratio = model.masking.mask_ratio if mask_ratio is None else mask_ratio
+    masking = RandomMasking(ratio, model.backbone.mask_unit, per_image=True)
+    preprocessor = model.data_preprocessor
+    inputs = preprocessor(dict(inputs=images, data_samples=None))['inputs']
+    visible = masking(tuple(inputs.shape[-2:]), len(inputs), seed=seed)
+    predictions = model.reconstruct(inputs, visible)
+
+    def to_rgb(batch: Tensor) -> np.ndarray:
+        if preprocessor._enable_normalize:
+            batch = batch * preprocessor.std + preprocessor.mean
+        if not preprocessor._channel_conversion:
+            batch = batch.flip(1)  # the model sees BGR
+        return batch.round().clamp(0, 255).permute(0, 2, 3, 1).byte().cpu().numpy()
+
+    results = []
+    unit = model.backbone.mask_unit
+    for original, prediction, seen in zip(to_rgb(inputs), to_rgb(predictions), visible.numpy()):
+        pixels = seen.repeat(unit, 0).repeat(unit, 1)[..., None]
+        part = np.where(pixels, original, _HIDDEN_GREY).astype(np.uint8)
+        pasted = np.where(pixels, original, prediction)
+        results.append(Reconstruction(original, part, prediction, pasted, seen))
+    return results
+
+
+class GreenMIMInferencer(BaseInferencer):
+    """Images in, reconstructions out.
+
+    Args:
+        model (str | Config): A pre-training config.
+        weights (str): A checkpoint of it; every tensor must fit. It is read without executing
+            code from it.
+        device (str, optional): Defaults to None, a GPU if there is one.
+        img_size (int, optional): Images are resized and cropped to a square of this side, a
+            multiple of the mask unit. Defaults to None, that of the config's backbone, or 224.
+        show_progress (bool): Defaults to False.
+
+    Raises:
+        ValueError: If the model is no GreenMIM, the size does not fit, or a folder has no image.
+
+    Example:
+        >>> inferencer = GreenMIMInferencer('configs/greenmim/swin_b_pretrain.py', 'epoch_800.pth')
+        >>> results = inferencer('images/', batch_size=8, out_dir='reconstructions/')
+        >>> results['predictions'][0].pasted.shape
+        (224, 224, 3)
+    """
+
+    forward_kwargs = {'seed', 'mask_ratio'}
+    visualize_kwargs = {'show', 'out_dir'}
+
+    def __init__(
+        self,
+        model: Union[str, Config],
+        weights: str,
+        device: Optional[str] = None,
+        img_size: Optional[int] = None,
+        show_progress: bool = False,
+    ) -> None:
+        self.img_size = img_size
+        super().__init__(model, weights, device, 'mmpretrain', show_progress)
+
+    def __call__(
+        self,
+        inputs: Union[Input, Sequence[Input]],
+        batch_size: int = 8,
+        seed: int = 0,
+        mask_ratio: Optional[float] = None,
+        show: bool = False,
+        out_dir: Optional[str] = None,
+    ) -> dict:
+        """Reconstruct images.
+
+        Args:
+            inputs (str | np.ndarray | Sequence): Files, a folder of any depth, or BGR arrays of
+                shape H x W x 3.
+            batch_size (int): Images at once. Defaults to 8.
+            seed (int): Of the masks. Defaults to 0.
+            mask_ratio (float, optional): Share of hidden units. Defaults to None, the model's.
+            show (bool): Show each picture in a window. Defaults to False.
+            out_dir (str, optional): Folder for a PNG per image. Defaults to None.
+
+        Returns:
+            dict: ``predictions``, a list of :class:`Reconstruction`; ``visualization``, a list
+            of RGB pictures with the four parts side by side.
+        """
+        return super().__call__(
+            inputs, batch_size=batch_size, seed=seed, mask_ratio=mask_ratio, show=show,
+            out_dir=out_dir,
+        )  # fmt: skip
+
+    def _init_model(self, cfg: Config, weights: str, device: str = 'cpu') -> nn.Module:
+        init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+        cfg.model.backbone.init_cfg = None
+        model = MODELS.build(cfg.model)
+        if not hasattr(model, 'reconstruct'):
+            raise ValueError(f'the config must be of GreenMIM pre-training, got {cfg.model.type}')
+        state_dict = load_checkpoint_file(weights)['state_dict']
+        try:
+            model.load_state_dict(state_dict)
+        except RuntimeError as error:
+            raise ValueError(f'{weights} does not fit the config: {error}') from error
+        return model.to(device).eval()
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        size = self.img_size or cfg.model.backbone.get('img_size', 224)
+        unit = self.model.backbone.mask_unit
+        if not isinstance(size, int) or size % unit or size < 2 * unit:
+            raise ValueError(
+                f'img_size must be a multiple of the mask unit, {unit} pixels, and at least two '
+                f'of them, got {size}'
+            )
+        return Compose(
+            [
+                dict(type='ResizeEdge', scale=size, backend='pillow', interpolation='bicubic'),
+                dict(type='CenterCrop', crop_size=size),
+                dict(type='PackInputs'),
+            ]
+        )
+
+    def _init_visualizer(self, cfg: Config) -> None:
+        return None
+
+    def _inputs_to_list(self, inputs: Union[Input, Sequence[Input]]) -> list:
+        if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
+            found = [p for p in sorted(Path(inputs).rglob('*')) if p.suffix.lower() in _SUFFIXES]
+            if not found:
+                raise ValueError(f'no image ({", ".join(sorted(_SUFFIXES))}) below {inputs}')
+            return found
+        return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+    def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterator[Tensor]:
+        """Batches of images, BGR in 0..255, B x 3 x S x S."""
+        load = Compose([dict(type='greenmim_mm.LoadImage')])
+        for start in range(0, len(inputs), batch_size):
+            batch = []
+            for image in inputs[start : start + batch_size]:
+                if isinstance(image, np.ndarray):
+                    data = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+                else:
+                    data = load(dict(img_path=str(image)))
+                batch.append(self.pipeline(data)['inputs'])
+            yield torch.stack(batch)
+
+    def forward(
+        self, inputs: Tensor, seed: int = 0, mask_ratio: Optional[float] = None
+    ) -> List[Reconstruction]:
+        return reconstruct(self.model, inputs, seed, mask_ratio)
+
+    def visualize(
+        self,
+        inputs: list,
+        preds: List[Reconstruction],
+        show: bool = False,
+        out_dir: Optional[str] = None,
+    ) -> List[np.ndarray]:
+        pictures = [prediction.picture() for prediction in preds]
+        for number, (image, picture) in enumerate(zip(inputs, pictures)):
+            stem = 'array' if isinstance(image, np.ndarray) else Path(image).stem
+            if out_dir is not None:  # numbered: names of different folders may be equal
+                file = Path(out_dir) / f'{number:04d}_{stem}.png'
+                mmcv.imwrite(picture[..., ::-1], str(file))
+            if show:
+                mmcv.imshow(picture[..., ::-1], f'{stem}: image, visible, prediction, both')
+        return pictures
+
+    def postprocess(
+        self,
+        preds: List[Reconstruction],
+        visualization: List[np.ndarray],
+        return_datasamples: bool = False,
+    ) -> dict:
+        return dict(predictions=preds, visualization=visualization)
