@@ -4,8 +4,9 @@ _base_ = 'mmpretrain::_base_/default_runtime.py'
 
 custom_imports = dict(imports=['greenmim_mm.models'], allow_failed_imports=False)
 
-# Any folder of images, of any depth; no labels are read:
+# A folder of images of any depth, a list file (.txt), or several of them; no labels are read:
 #   --cfg-options train_dataloader.dataset.data_root=/your/images
+#   --cfg-options train_dataloader.dataset.data_root=/some/images,/your/list.txt
 data_root = 'data/imagenet/train/'
 norm_cfg = dict(type='LN', eps=1e-6)
 
@@ -66,9 +67,7 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='CustomDataset', data_root=data_root, with_label=False, pipeline=train_pipeline
-    ),
+    dataset=dict(type='greenmim_mm.UnlabelledImages', data_root=data_root, pipeline=train_pipeline),
 )
 
 optim_wrapper = dict(

@@ -21,9 +21,8 @@ train_dataloader = dict(
     collate_fn=dict(_delete_=True, type='default_collate'),
     dataset=dict(
         _delete_=True,
-        type='CustomDataset',
+        type='greenmim_mm.UnlabelledImages',
         data_root='data/imagenet/train/',
-        with_label=False,
         pipeline=train_pipeline,
     ),
 )

@@ -1,6 +1,7 @@
-"""Transforms and checks around the datasets of MMPretrain and MMDetection."""
+"""Unlabelled images; transforms and checks around MMPretrain's and MMDetection's datasets."""
 
 from .check import check_datasets
 from .loading import LoadImage
+from .unlabelled_images import UnlabelledImages
 
-__all__ = ['LoadImage', 'check_datasets']
+__all__ = ['LoadImage', 'UnlabelledImages', 'check_datasets']

@@ -13,7 +13,7 @@ _LAYOUTS = {
     'DATA_ROOT/annotations/{training,validation}/*.png',
     'cityscapes': 'DATA_ROOT/leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and '
     'DATA_ROOT/gtFine/{train,val}/CITY/*_gtFine_labelTrainIds.png',
-    'folder': 'a folder with images (.jpg .jpeg .png .ppm .bmp .pgm .tif) at any depth',
+    'folder': 'a folder with images at any depth, or a .txt with a path per line',
 }
 
 
@@ -43,6 +43,8 @@ def _layout(cfg: dict) -> str:
 def _paths(cfg: dict) -> List[str]:
     """Files and folders that a dataset config names."""
     root = cfg.get('data_root') or ''
+    if isinstance(root, (list, tuple)):  # several folders of UnlabelledImages
+        return list(root)
     prefix = cfg.get('data_prefix') or {}
     prefixes = list(prefix.values()) if isinstance(prefix, dict) else [prefix]
     if cfg.get('split') and not prefixes and not cfg.get('ann_file'):

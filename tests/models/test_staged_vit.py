@@ -178,6 +178,16 @@ def test_checkpointing_changes_nothing(cls):
         assert torch.equal(ours.grad, theirs.grad)
 
 
+def test_frozen_blocks_take_their_pools_along():
+    model = hpvit(frozen_stages=2, window_size=4, relative_position=True)
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen >= {'pos_embed', 'pools.1.weight', 'layers.1.attn.relative_position_bias_table'}
+    assert not any(name.startswith(('pools.2', 'layers.2', 'out_norms')) for name in frozen)
+    model = HVT(POOLED, img_size=64, frozen_stages=3)
+    assert [p.requires_grad for p in model.pos_embeds] == [False, True]
+    assert all(p.requires_grad for p in hpvit().parameters())
+
+
 def test_layer_depth():
     model = hpvit()
     depth = {n: model.get_layer_depth('backbone.' + n, 'backbone.') for n, _ in

@@ -82,6 +82,7 @@ class HPViT(StagedViT):
         else:
             layers = [nn.AvgPool2d(2) for _ in range(pools)]
         self.pools = nn.ModuleList(layers)
+        self.freeze_pools()
 
     @classmethod
     def _arch_of(cls, name: str) -> dict:

@@ -97,6 +97,7 @@ class HVT(StagedViT):
         self.pos_embeds = nn.ParameterList(
             [nn.Parameter(torch.zeros(1, length, self.embed_dims)) for length in lengths]
         )
+        self.freeze_pools()
 
     def _grids(self, grid: Grid) -> List[Grid]:
         """Grid after each pool, with ``pool='2d'``."""

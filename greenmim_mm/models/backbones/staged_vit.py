@@ -113,6 +113,19 @@ class StagedViT(StrictInit, VisionTransformer):
                 table = torch.zeros((2 * window_size - 1) ** 2, layer.attn.num_heads)
                 layer.attn.relative_position_bias_table = nn.Parameter(table)
 
+    def freeze_pools(self) -> None:
+        """With ``frozen_stages``, freeze what the parent does not know of.
+
+        A subclass calls it when it has made its ``pools`` or ``pos_embeds``.
+        """
+        if self.frozen_stages <= 0:
+            return
+        self._freeze_stages()  # again: the blocks may have got tables of relative positions
+        for name in ('pools', 'pos_embeds'):
+            for last, part in zip(self.last_blocks, getattr(self, name, ())):
+                if last < self.frozen_stages:
+                    part.requires_grad_(False)
+
     @property
     def last_blocks(self) -> Tuple[int, ...]:
         """Index of the last block of each stage."""
