@@ -44,7 +44,10 @@ def convert_hvt(path: str, pool: str = '1d') -> Tuple[Conversion, str]:
     side = round(left['pos_embed'].shape[1] ** 0.5)
     model = HVT(names[0], pool=pool, img_size=side * left['patch_embed.proj.weight'].shape[-1])
     model.init_weights()
-    head = {f'head.fc.{key}': left.pop(f'head.{key}') for key in ('weight', 'bias')}
+    for key in ('weight', 'bias'):
+        if f'head.{key}' in left:
+            conversion.copy(f'head.{key}', f'head.fc.{key}')
+    head, conversion.weights = conversion.weights, {}
     for number, block in enumerate(blocks):
         key = f'blocks.{block}.pos_embed'
         if pool == '1d':
@@ -56,7 +59,6 @@ def convert_hvt(path: str, pool: str = '1d') -> Tuple[Conversion, str]:
         if new is not None:
             conversion.copy(key, new)
     conversion.fit(model, ('pos_embeds',) if pool == '2d' else ())
-    conversion.weights = {f'backbone.{key}': value for key, value in conversion.weights.items()}
-    for key, value in head.items():
-        conversion.put([], key, value, 'copied')
+    backbone = {f'backbone.{key}': value for key, value in conversion.weights.items()}
+    conversion.weights = {**backbone, **head}
     return conversion, names[0]
