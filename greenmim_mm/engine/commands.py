@@ -17,15 +17,16 @@ def run_command(command: Sequence[str], log: Path, label: str = '', threads: int
         command (Sequence[str]): Script and arguments.
         log (Path): File for the whole output.
         label (str): Put before each progress line. Defaults to ''.
-        threads (int): CPU threads, unless ``OMP_NUM_THREADS`` is set; 0: as many as the
-            command likes. Defaults to 0.
+        threads (int): CPU threads at the most; 0: as many as the command likes. A smaller
+            ``OMP_NUM_THREADS`` holds. Defaults to 0.
 
     Returns:
         bool: Whether it succeeded; if not, the end of its output is printed.
     """
     environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
-    if threads:
-        environment.setdefault('OMP_NUM_THREADS', str(threads))
+    if threads:  # more threads than cores wait for each other: several times slower
+        wanted = int(environment.get('OMP_NUM_THREADS') or threads)
+        environment['OMP_NUM_THREADS'] = str(min(threads, wanted))
     with open(log, 'w') as file:
         process = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=environment, text=True,
