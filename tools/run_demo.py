@@ -123,10 +123,11 @@ class Demo:
         from greenmim_mm.visualization import plot_losses, read_scalars, study_table
 
         results = json.loads((self.study / 'results.json').read_text())['results']
-        print('    ' + study_table(results, METRICS).replace('\n', '\n    '))
+        markdown = study_table(results, METRICS)
+        print('    ' + markdown.replace('\n', '\n    '))
         runs = {name: read_scalars(self.run_dir(name)) for name in STARTS}
         plot_losses(runs, self.out / 'finetune_loss.png')
-        rows = study_table(results, METRICS).split('\n\n')[0].splitlines()
+        rows = markdown.split('\n\n')[0].splitlines()
         table = [[cell.strip() for cell in row.strip('| ').split(' | ')] for row in rows]
         number = len(self.options.seeds)
         text = (

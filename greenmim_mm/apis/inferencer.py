@@ -13,10 +13,10 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..compat.safe_load import load_checkpoint_file
+from ..datasets import EXTENSIONS, find_images
 from ..registry import MODELS
 from ..sparsity import RandomMasking
 
-_SUFFIXES = {'.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'}
 _HIDDEN_GREY = 127
 
 Input = Union[str, Path, np.ndarray]
@@ -182,9 +182,9 @@ class GreenMIMInferencer(BaseInferencer):
 
     def _inputs_to_list(self, inputs: Union[Input, Sequence[Input]]) -> list:
         if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
-            found = [p for p in sorted(Path(inputs).rglob('*')) if p.suffix.lower() in _SUFFIXES]
+            found = find_images(str(inputs))
             if not found:
-                raise ValueError(f'no image ({", ".join(sorted(_SUFFIXES))}) below {inputs}')
+                raise ValueError(f'no image ({", ".join(EXTENSIONS)}) below {inputs}')
             return found
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 

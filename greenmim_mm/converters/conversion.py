@@ -81,6 +81,21 @@ class Conversion:
         shape = str(tuple(self.left.pop(old).shape))
         self.rows.append(Row(f'skipped ({reason})', old, '-', shape))
 
+    def skip_matching(self, reasons: Dict[str, str]) -> None:
+        """Leave out every tensor whose whole key matches a pattern, for the reason beside it."""
+        for key in list(self.left):
+            for pattern, reason in reasons.items():
+                if re.fullmatch(pattern, key):
+                    self.skip(key, reason)
+                    break
+
+    def copy_matching(self, rules: Dict[str, str]) -> None:
+        """Take every tensor that a rule (see :func:`first_match`) has a name for."""
+        for key in list(self.left):
+            new = first_match(key, rules)
+            if new is not None:
+                self.copy(key, new)
+
     def fit(self, module: nn.Module, optional: Tuple[str, ...] = ()) -> None:
         """Resize what the module's load hooks resize, and fill in what only the module has.
 

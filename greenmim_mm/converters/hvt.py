@@ -4,7 +4,7 @@ import re
 from typing import Tuple
 
 from ..models.backbones import HVT
-from .conversion import Conversion, first_match
+from .conversion import Conversion
 from .vit import TIMM_TO_MMPRETRAIN
 
 
@@ -54,10 +54,7 @@ def convert_hvt(path: str, pool: str = '1d') -> Tuple[Conversion, str]:
             conversion.copy(key, f'pos_embeds.{number}')
         else:
             conversion.skip(key, "of a sequence, pool='2d' has a grid")
-    for key in list(left):
-        new = first_match(key, TIMM_TO_MMPRETRAIN)
-        if new is not None:
-            conversion.copy(key, new)
+    conversion.copy_matching(TIMM_TO_MMPRETRAIN)
     conversion.fit(model, ('pos_embeds',) if pool == '2d' else ())
     backbone = {f'backbone.{key}': value for key, value in conversion.weights.items()}
     conversion.weights = {**backbone, **head}

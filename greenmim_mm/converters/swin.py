@@ -28,15 +28,6 @@ NOT_NEEDED = {
 MERGE_ORDERS = {'row': [0, 1, 2, 3], 'column': [0, 2, 1, 3]}
 
 
-def skip_not_needed(conversion: Conversion) -> None:
-    """Leave out the decoder, the classifier and what is computed."""
-    for key in list(conversion.left):
-        for pattern, reason in NOT_NEEDED.items():
-            if re.fullmatch(pattern, key):
-                conversion.skip(key, reason)
-                break
-
-
 def merge_to_channel_major(weight: Tensor, order: str) -> Tensor:
     """Inputs of a 2 x 2 merge (last axis, 4 C) from four blocks of C to C blocks of four.
 
@@ -108,7 +99,7 @@ def convert_swin(path: str, merge_order: str, img_size: int = 224) -> Conversion
     if merge_order not in MERGE_ORDERS:
         raise ValueError(f'merge_order must be one of {list(MERGE_ORDERS)}, got {merge_order!r}')
     conversion = Conversion(path, prefixes=('encoder.',))
-    skip_not_needed(conversion)
+    conversion.skip_matching(NOT_NEEDED)
     model = _build(conversion, img_size)
     own = model.state_dict()
     last = len(model.stages) - 1

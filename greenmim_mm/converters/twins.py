@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..models.backbones import GreenSVT
 from .conversion import Conversion, first_match
-from .swin import skip_not_needed
+from .swin import NOT_NEEDED
 
 TWINS_TO_MMPRETRAIN = {
     r'patch_embeds\.(\d+)\.proj\.(weight|bias)': r'patch_embeds.\1.projection.\2',
@@ -75,7 +75,7 @@ def convert_twins(path: str) -> Conversion:
         ValueError: If it is no Twins-SVT, or has tensors that have no place.
     """
     conversion = Conversion(path, prefixes=('encoder.',))
-    skip_not_needed(conversion)
+    conversion.skip_matching(NOT_NEEDED)
     model = _build(conversion)
     own, last = model.state_dict(), len(model.depths) - 1
     for key in list(conversion.left):

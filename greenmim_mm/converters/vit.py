@@ -5,7 +5,7 @@ import re
 import torch
 from torch import nn
 
-from .conversion import Conversion, first_match
+from .conversion import Conversion
 
 # timm's names, which MAE, DeiT, SimMIM and HVT share, and ours
 TIMM_TO_MMPRETRAIN = {
@@ -64,12 +64,12 @@ def _relative_positions(conversion: Conversion, vit: nn.Module) -> None:
         number = 3 if round((len(table) - 3) ** 0.5) ** 2 == len(table) - 3 else 0
         table = table[: len(table) - number]
         side, own_side = (round(len(t) ** 0.5) for t in (table, own))
-        resized = nn.functional.interpolate(
-            table.t().reshape(1, -1, side, side).float(), (own_side, own_side), mode='bicubic',
-            align_corners=True,
-        )  # fmt: skip
         if side != own_side:
-            table = resized.flatten(2)[0].t().to(table.dtype)
+            image = table.t().reshape(1, -1, side, side).float()
+            image = nn.functional.interpolate(
+                image, (own_side, own_side), mode='bicubic', align_corners=True
+            )
+            table = image.flatten(2)[0].t().to(table.dtype)
         blocks = range(len(vit.layers)) if key == shared else [int(key.split('.')[1])]
         action = 'cut (class token)' if side == own_side else 'resized, cut (class token)'
         for i in blocks:
@@ -96,17 +96,11 @@ def convert_vit(path: str, vit: nn.Module) -> Conversion:
         ValueError: If the file has tensors that have no place, or lacks some.
     """
     conversion = Conversion(path, prefixes=('backbone.', 'encoder.'))
-    for key in list(conversion.left):
-        reason = next((r for pattern, r in _NOT_NEEDED.items() if re.fullmatch(pattern, key)), None)
-        if key == 'dist_token':
-            _cut_distillation_position(conversion)
-        if reason is not None:
-            conversion.skip(key, reason)
+    if 'dist_token' in conversion.left:
+        _cut_distillation_position(conversion)
+    conversion.skip_matching(_NOT_NEEDED)
     _merge_query_and_value_bias(conversion)
     _relative_positions(conversion, vit)
-    for key in list(conversion.left):
-        new = first_match(key, {**TIMM_TO_MMPRETRAIN, **MMPRETRAIN})
-        if new is not None:
-            conversion.copy(key, new)
+    conversion.copy_matching({**TIMM_TO_MMPRETRAIN, **MMPRETRAIN})
     conversion.fit(vit, vit.new_in_transfer())
     return conversion

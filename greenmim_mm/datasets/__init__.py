@@ -2,6 +2,6 @@
 
 from .check import check_datasets
 from .loading import LoadImage
-from .unlabelled_images import UnlabelledImages
+from .unlabelled_images import EXTENSIONS, UnlabelledImages, find_images
 
-__all__ = ['LoadImage', 'UnlabelledImages', 'check_datasets']
+__all__ = ['EXTENSIONS', 'LoadImage', 'UnlabelledImages', 'check_datasets', 'find_images']

@@ -15,6 +15,16 @@ from ..registry import DATASETS
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 
+def find_images(folder: str, extensions: Sequence[str] = EXTENSIONS) -> List[str]:
+    """Paths of all images of a folder of any depth, links followed, in the order of their names."""
+    return sorted(
+        osp.join(inner, name)
+        for inner, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.lower().endswith(tuple(extensions))
+    )
+
+
 @DATASETS.register_module()
 class UnlabelledImages(BaseDataset):
     """Every image of folders of any depth, or of list files.
@@ -66,12 +76,7 @@ class UnlabelledImages(BaseDataset):
 
     def _of_source(self, source: str) -> List[str]:
         if osp.isdir(source):
-            return [
-                osp.join(folder, name)
-                for folder, folders, names in os.walk(source, followlinks=True)
-                for name in sorted(names)
-                if name.lower().endswith(self.extensions) and folders.sort() is None
-            ]
+            return find_images(source, self.extensions)
         if not osp.isfile(source):
             raise FileNotFoundError(f'neither a folder nor a list file: {source}')
         with open(source) as file:

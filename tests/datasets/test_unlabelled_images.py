@@ -29,6 +29,15 @@ def test_folder_of_any_depth(images):
     assert names(dataset, images) == ['a/1.jpg', 'a/b/c/2.PNG', 'd/3.tif', 'd/4.jpg']
 
 
+def test_order_is_that_of_the_names(tmp_path):
+    """Also where a folder holds folders only: the file system's order is anyone's guess."""
+    for name in 'cadb':
+        (tmp_path / 'x' / name).mkdir(parents=True)
+        Image.new('L', (4, 4)).save(tmp_path / 'x' / name / '1.png')
+    dataset = UnlabelledImages(str(tmp_path), pipeline=[])
+    assert names(dataset, tmp_path) == [f'x/{name}/1.png' for name in 'abcd']
+
+
 def test_list_file_and_several_sources(images):
     (images / 'list.txt').write_text(f'# some\nd/4.jpg\n\n{images}/a/1.jpg\n')
     dataset = UnlabelledImages([str(images / 'list.txt'), str(images / 'd')], pipeline=[])

@@ -3,7 +3,6 @@
 from typing import Optional, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import MODELS
@@ -82,6 +81,7 @@ class HPViT(StagedViT):
         else:
             layers = [nn.AvgPool2d(2) for _ in range(pools)]
         self.pools = nn.ModuleList(layers)
+        self.pad_multiple = patch_stride * 2**pools  # the stride of the last stage
         self.freeze_pools()
 
     @classmethod
@@ -99,12 +99,6 @@ class HPViT(StagedViT):
 
     def new_in_transfer(self) -> Tuple[str, ...]:
         return (*super().new_in_transfer(), 'pools')
-
-    def pad(self, images: Tensor) -> Tensor:
-        """Images whose sides are multiples of the stride of the last stage."""
-        multiple = self.patch_stride * 2 ** len(self.pools)
-        height, width = images.shape[-2:]
-        return F.pad(images, (0, -width % multiple, 0, -height % multiple))
 
     def pool(self, x: Tensor, stage: int, grid: Grid, patches: Grid) -> Tuple[Tensor, Grid]:
         extra = self.num_extra_tokens

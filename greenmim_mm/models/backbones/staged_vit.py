@@ -79,7 +79,7 @@ class StagedViT(StrictInit, VisionTransformer):
         if not all(-number <= i < number for i in out_indices):
             raise ValueError(f'out_indices must name stages below {number}, got {out_indices}')
         self.out_indices = tuple(i % number for i in out_indices)  # stages, not blocks
-        self.patch_stride = stride
+        self.patch_stride = self.pad_multiple = stride
         self.with_cp = with_cp
         self._set_attention(window_size, global_attn_indexes, relative_position)
         self.out_norms = nn.ModuleDict()
@@ -149,9 +149,9 @@ class StagedViT(StrictInit, VisionTransformer):
         raise NotImplementedError
 
     def pad(self, images: Tensor) -> Tensor:
-        """Images whose sides are multiples of the patch stride, zeros right and below."""
+        """Images whose sides are multiples of ``pad_multiple``, zeros right and below."""
         height, width = images.shape[-2:]
-        return F.pad(images, (0, -width % self.patch_stride, 0, -height % self.patch_stride))
+        return F.pad(images, (0, -width % self.pad_multiple, 0, -height % self.pad_multiple))
 
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
         """Features of the stages in ``out_indices``.
