@@ -15,12 +15,13 @@ READY := $(VENV)/.greenmim_mm-$(LOCK_HASH)
 export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test docs lint lock clean
 
 help:
 	@echo 'make setup   create the environment (VENV=$(VENV))'
 	@echo 'make demo    from unlabelled images to COCO AP at toy size; report in work_dirs/demo'
 	@echo 'make test    run the tests'
+	@echo 'make docs    build the documentation into site/'
 	@echo 'make lint    check format and style'
 	@echo 'make lock    resolve requirements/lock.in anew'
 
@@ -47,6 +48,9 @@ demo: setup
 test: setup
 	'$(VENV)/bin/python' -m pytest $(TEST_ARGS)
 
+docs: setup
+	'$(VENV)/bin/python' -m mkdocs build --strict
+
 lint: setup
 	'$(VENV)/bin/python' -m ruff format --check .
 	'$(VENV)/bin/python' -m ruff check .
@@ -57,4 +61,4 @@ lock: setup
 	    --no-header requirements/lock.in --override requirements/lock.overrides -o $(LOCK)
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis

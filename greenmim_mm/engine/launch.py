@@ -237,3 +237,16 @@ def run_or_explain(main, *expected) -> None:
             raise
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    leave_process_group()
+
+
+def leave_process_group() -> None:
+    """End distributed training in order.
+
+    gloo's threads that outlive the interpreter abort the process: a run that was finished would end
+    with an error. Only for runs that succeeded: leaving while others wait in a collective can hang.
+    """
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
