@@ -1,11 +1,14 @@
-"""Shared by all tests: two threads, quiet logs, a small encoder."""
+"""Shared by all tests: few threads, quiet logs, a small encoder."""
 
 import logging
+import os
 
 import pytest
 import torch
 
-torch.set_num_threads(2)
+# two, or what is left where several processes share the tests (pytest-xdist)
+workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
+torch.set_num_threads(max(1, min(2, (os.cpu_count() or 1) // workers)))
 
 TINY = dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
 

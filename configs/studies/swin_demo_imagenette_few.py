@@ -1,4 +1,4 @@
-# The same classifier with 300 labelled photos, 30 per class, and as many steps.
+# The same classifier with 300 labelled photos, 30 per class.
 # Follows: no paper; one side of the study in docs/results.md.
 # Learning rate: 5e-4 for batch 32.
 # Data:     data/imagenette/{train,val}/CLASS/*.JPEG
@@ -8,7 +8,7 @@ _base_ = 'swin_demo_imagenette.py'
 
 train_dataloader = dict(dataset=dict(indices=list(range(0, 1500, 5))))
 
-max_epochs = 60  # of 9 iterations
+max_epochs = 40  # of 9 iterations
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[1]['end'] = max_epochs

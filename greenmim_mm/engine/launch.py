@@ -7,6 +7,7 @@ of either package runs.
 import argparse
 import contextlib
 import ctypes
+import gc
 import io
 import os
 import os.path as osp
@@ -18,6 +19,7 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import distributed
 
 from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
@@ -243,10 +245,11 @@ def run_or_explain(main, *expected) -> None:
 def leave_process_group() -> None:
     """End distributed training in order.
 
-    gloo's threads that outlive the interpreter abort the process: a run that was finished would end
-    with an error. Only for runs that succeeded: leaving while others wait in a collective can hang.
+    A thread of gloo that is still busy when the interpreter ends aborts the process, so that
+    a run that had finished ends with an error (pytorch/pytorch#179291). Leaving the group waits for
+    its threads, if nothing else holds the group: the model does, inside the cycles of a runner,
+    which are collected first. Only for runs that succeeded: to leave while others wait can hang.
     """
-    from torch import distributed
-
     if distributed.is_available() and distributed.is_initialized():
+        gc.collect()
         distributed.destroy_process_group()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.tools.conftest import ROOT
+from tests.tools.conftest import ROOT, environment
 
 SMALL = [
     '--arch',
@@ -22,7 +22,9 @@ SMALL = [
 
 def run(tool, *args):
     command = [sys.executable, f'tools/analysis_tools/{tool}.py', *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600
+    )
 
 
 @pytest.mark.slow

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ...models.backbones import GreenEncoder
 from ...registry import HOOKS
 from ...sparsity import unit_grid
+from .evaluation import model_in_eval_mode
 
 
 def knn_predict(
@@ -90,12 +90,9 @@ class KNNHook(Hook):
         last = runner.epoch + 1 == runner.max_epochs
         if not is_main_process() or not (last or self.every_n_epochs(runner, self.interval)):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        training = model.training
-        model.eval()
-        keys, labels = self._features(model, 'train')
-        queries, truth = self._features(model, 'val')
-        model.train(training)
+        with model_in_eval_mode(runner) as model:
+            keys, labels = self._features(model, 'train')
+            queries, truth = self._features(model, 'val')
         top1 = 100 * (knn_predict(queries, keys, labels, self.k) == truth).float().mean().item()
         runner.logger.info(f'knn_top1 ({self.k} neighbours of {len(keys)} images): {top1:.2f}')
         runner.message_hub.update_scalar('val/knn_top1', top1)

@@ -7,11 +7,11 @@ import torch
 from mmengine.dataset import Compose
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...apis import reconstruct
 from ...registry import HOOKS
+from .evaluation import model_in_eval_mode
 
 
 @HOOKS.register_module()
@@ -65,9 +65,6 @@ class ReconstructionHook(Hook):
     ) -> None:
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        training = model.training
-        model.eval()
-        rows = [result.picture() for result in reconstruct(model, self.batch, self.seed)]
-        model.train(training)
+        with model_in_eval_mode(runner) as model:
+            rows = [result.picture() for result in reconstruct(model, self.batch, self.seed)]
         runner.visualizer.add_image('reconstruction', np.concatenate(rows), step=runner.iter + 1)
