@@ -49,7 +49,7 @@ test: setup
 	'$(VENV)/bin/python' -m pytest -n auto --maxprocesses 4 --dist worksteal $(TEST_ARGS)
 
 docs: setup
-	'$(VENV)/bin/python' -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 '$(VENV)/bin/python' -m mkdocs build --strict
 
 lint: setup
 	'$(VENV)/bin/python' -m ruff format --check .

@@ -51,6 +51,8 @@ setup(
     python_requires='>=3.10',
     install_requires=list(requirements('runtime.txt')),
     extras_require=dict(
-        tests=list(requirements('tests.txt')), optional=list(requirements('optional.txt'))
+        tests=list(requirements('tests.txt')),
+        docs=list(requirements('docs.txt')),
+        optional=list(requirements('optional.txt')),
     ),
 )

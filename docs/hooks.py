@@ -79,18 +79,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    sources = {os.path.realpath(f.abs_src_path): f for f in files if f.abs_src_path}
-    here = Path(config.docs_dir) / page.file.src_uri
-    if page.file.abs_src_path:
-        here = Path(page.file.abs_src_path)
+    sources = {os.path.realpath(file.abs_src_path): file.src_uri for file in files}
 
     def relink(text: str, folder: Path) -> str:
         def target(match: Match) -> str:
             image, title, link, anchor = match[1], match[2], match[3], match[4] or ''
             path = os.path.realpath(folder / link)
             if path in sources or link in PAGES:
-                uri = sources[path].src_uri if path in sources else link
-                uri = os.path.relpath(uri, Path(page.file.src_uri).parent)
+                uri = os.path.relpath(sources.get(path, link), Path(page.file.src_uri).parent)
                 return f'{image}[{title}]({uri}{anchor})'
             if not os.path.exists(path):
                 return match[0]  # MkDocs says that it is missing
@@ -110,4 +106,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return relink(section(file, title), (ROOT / file).parent)
 
     # links first: those of an included section start from another folder
-    return re.sub(r'\{\{ ([\w./]+)(?:: ([^}]+))? \}\}', include, relink(markdown, here.parent))
+    markdown = relink(markdown, Path(page.file.abs_src_path).parent)
+    return re.sub(r'\{\{ ([\w./]+)(?:: ([^}]+))? \}\}', include, markdown)

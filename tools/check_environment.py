@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without an install
 
-MODULES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'pycocotools',
-           'cv2', 'matplotlib', 'pytest', 'hypothesis', 'ruff')  # fmt: skip
+MODULES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'pycocotools', 'cv2',
+           'matplotlib', 'pytest', 'hypothesis', 'xdist', 'ruff', 'mkdocs', 'nbclient')  # fmt: skip
 
 
 def main() -> None:

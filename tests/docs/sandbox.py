@@ -77,7 +77,8 @@ def make_config(path: Path) -> Config:
     for name in ('train', 'val', 'test'):
         loader = cfg.get(f'{name}_dataloader')
         if loader:
-            loader.update(batch_size=4, num_workers=0, persistent_workers=False)
+            batch_size = 2 if cfg.model.type == 'MaskRCNN' else 4  # two steps with two processes
+            loader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
             loader.dataset.pop('indices', None)
             for step in loader.dataset.get('pipeline', []) if cfg.model.type == 'MaskRCNN' else ():
                 small_steps(step)
