@@ -46,7 +46,7 @@ demo: setup
 	'$(VENV)/bin/python' tools/run_demo.py $(DEMO_ARGS)
 
 test: setup
-	'$(VENV)/bin/python' -m pytest -n auto --maxprocesses 4 --dist worksteal $(TEST_ARGS)
+	'$(VENV)/bin/python' -m pytest -n logical --maxprocesses 4 --dist worksteal $(TEST_ARGS)
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 '$(VENV)/bin/python' -m mkdocs build --strict

@@ -30,6 +30,7 @@ PAGES = sorted(
 SUBSTITUTES = [
     (r'/your/', '{clone}/your/'),  # the user's folder
     (r'epoch_\d+\.pth', 'epoch_1.pth'),  # the small configs stop there
+    (r'(train_cfg\.max_epochs)=\d+ param_scheduler\.1\.end=\d+', r'\1=1'),
     (r'(dist_train\.sh \S+|dist_test\.sh \S+ \S+) [28]\b', r'\1 {processes}'),
     (r'--seeds [\d ]+', '--seeds 0 '),
     (r'(benchmark_pretrain\.py .*)', r'\1 --arch tiny --img-size 64 --batch-size 1 --rounds 2'),
