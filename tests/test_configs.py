@@ -61,7 +61,7 @@ def shrink(cfg):
             embed_dim=widths[-1], decoder_embed_dim=16, decoder_depth=1, decoder_num_heads=2
         )
     elif model.type == 'ImageClassifier':
-        model.head.update(in_channels=widths[-1], num_classes=5)
+        model.head.in_channels = widths[-1]
         if isinstance(model.neck, list):
             model.neck[-1].input_features = widths[-1]
     elif model.type == 'EncoderDecoder':

@@ -31,8 +31,10 @@ SUBSTITUTES = [
     (r'/your/', '{clone}/your/'),  # the user's folder
     (r'epoch_\d+\.pth', 'epoch_1.pth'),  # the small configs stop there
     (r'(train_cfg\.max_epochs)=\d+ param_scheduler\.1\.end=\d+', r'\1=1'),
-    (r'(dist_train\.sh \S+|dist_test\.sh \S+ \S+) [28]\b', r'\1 {processes}'),
+    (r'(dist_train\.sh \S+|dist_test\.sh \S+ \S+) 8\b', r'\1 {processes}'),
+    (r'(dist_train\.sh \S+) 2\b', r'\1 1'),  # these show options; two processes were above
     (r'--seeds [\d ]+', '--seeds 0 '),
+    (r'(--pretrained) short=\S+', r'\1'),  # one checkpoint and scratch
     (r'(benchmark_pretrain\.py .*)', r'\1 --arch tiny --img-size 64 --batch-size 1 --rounds 2'),
     (r' \S+\+compile', ''),  # a minute of a compiler
     (r'(benchmark_grouping\.py.*)', r'\1 --img-sizes 224 --masks 1'),

@@ -1,7 +1,10 @@
 """Runs of the command-line tools on a tiny set that is drawn once."""
 
+import contextlib
+import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +33,23 @@ def run_tool(*command, check=True, **extra):
     if check:
         assert result.returncode == 0, result.log[-3000:]
     return result
+
+
+def refusal(*command):
+    """What a command says that ends with an error; here, where imports are paid for once."""
+    said = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stderr(said),
+        pytest.raises(SystemExit) as ended,
+    ):
+        patch.setattr(sys, 'argv', list(map(str, command)))
+        patch.setattr(sys, 'path', [str((ROOT / command[0]).parent), *sys.path])
+        patch.chdir(ROOT)
+        runpy.run_path(sys.argv[0], run_name='__main__')
+    code = ended.value.code
+    assert code == 2 or isinstance(code, str), said.getvalue()  # a text is printed by Python
+    return f'{said.getvalue()}{code}'
 
 
 def scalars(work_dir, key='loss'):

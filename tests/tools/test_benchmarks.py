@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.tools.conftest import ROOT, environment
+from tests.tools.conftest import ROOT, environment, refusal
 
 SMALL = [
     '--arch',
@@ -55,8 +55,7 @@ def test_pretrain_benchmark(tmp_path):
     ('mae-vit@192', 'the config of mae-vit is for 224 px'),
 ])  # fmt: skip
 def test_bad_contestant(contestant, message):
-    done = run('benchmark_pretrain', *SMALL, contestant)
-    assert done.returncode != 0 and message in done.stderr
+    assert message in refusal('tools/analysis_tools/benchmark_pretrain.py', *SMALL, contestant)
 
 
 def test_grouping_benchmark(tmp_path):
@@ -103,4 +102,4 @@ def test_inference_benchmark():
     assert 0 < pooled < first and float(rows[0][2]) == 1
 
     for name, message in (('hvt', 'no config hvt.py'), ('hvt_s_0_in1k+pool', 'must be KEY=VALUE')):
-        assert message in run('benchmark_inference', name).stderr
+        assert message in refusal('tools/analysis_tools/benchmark_inference.py', name)

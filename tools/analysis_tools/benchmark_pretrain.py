@@ -89,7 +89,6 @@ def raise_on_synchronization(enabled: bool) -> Iterator[None]:
         torch.cuda.set_sync_debug_mode('default')
 
 
-@MODELS.register_module()
 class MaskedInput(nn.Module):
     """SimMIM's view of an encoder without a mask token: hidden pixels get a learned colour.
 
@@ -174,7 +173,7 @@ class Contestant:
                     window_size=window, pad_small_map=self.size < 32 * window
                 )
             else:
-                cfg.backbone = dict(type='MaskedInput', encoder=ours.backbone)
+                cfg.backbone = dict(type=MaskedInput, encoder=ours.backbone)
         elif self.size != 224:
             raise SystemExit(f'{self.spec}: the config of {self.name} is for 224 px')
         if self.has('checkpoint'):
