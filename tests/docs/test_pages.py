@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from greenmim_mm.registry import MODELS
+from greenmim_mm.registry import HOOKS, MODELS
 from tests.tools.conftest import ROOT, environment
 
 
@@ -62,7 +62,7 @@ def test_configuration_reference(config):
             assert last not in found, option
             accepted = [
                 name
-                for parent in MODELS.get(found.type).__mro__
+                for parent in (HOOKS if 'hooks' in option else MODELS).get(found.type).__mro__
                 for name in inspect.signature(parent.__init__).parameters
             ]
             assert last in accepted, option

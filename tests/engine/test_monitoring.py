@@ -129,20 +129,44 @@ def test_padding_is_that_of_the_plans():
 
 
 def fake_codecarbon(monkeypatch, **methods):
+    """What codecarbon 3.3 has, without sensors."""
+
+    class EmissionsTracker:
+        def __init__(self, save_to_file, log_level):
+            self.final_emissions_data = SimpleNamespace(
+                energy_consumed=0.5, cpu_energy=0.1, gpu_energy=0.3, ram_energy=0.1,
+                country_name='Canada', region='quebec',
+            )  # fmt: skip
+
+        def start(self):
+            pass
+
+        def stop(self):
+            return 0.2
+
+    class OfflineEmissionsTracker(EmissionsTracker):
+        def __init__(self, country_iso_code, **options):
+            super().__init__(**options)
+            self.final_emissions_data.country_name = dict(FRA='France').get(country_iso_code)
+            self.final_emissions_data.region = None
+
+    for name, method in methods.items():
+        setattr(EmissionsTracker, name, method)
     module = ModuleType('codecarbon')
-    module.EmissionsTracker = type('EmissionsTracker', (), {
-        '__init__': lambda self, **kwargs: None, 'start': lambda self: None,
-        'stop': lambda self: 0.2,
-        'final_emissions_data': SimpleNamespace(energy_consumed=0.5), **methods,
-    })  # fmt: skip
+    module.EmissionsTracker = EmissionsTracker
+    module.OfflineEmissionsTracker = OfflineEmissionsTracker
     monkeypatch.setitem(sys.modules, 'codecarbon', module)
 
 
-def test_energy_is_an_estimate(monkeypatch):
+@pytest.mark.parametrize('country,place', [
+    (None, 'Canada, quebec'), ('FRA', 'France'), ('XXX', 'the world'),
+])  # fmt: skip
+def test_energy_is_an_estimate(monkeypatch, country, place):
     fake_codecarbon(monkeypatch)
-    hook, runner, said = monitored()
+    hook, runner, said = monitored(country=country)
     hook.after_train(runner)
-    assert 'estimated 0.500 kWh and 0.200 kg CO2e (codecarbon: ' in said[-1]
+    assert 'estimated 0.5 kWh and 0.2 kg CO2e (codecarbon: CPU 0.1, GPUs 0.3, ' in said[-1]
+    assert said[-1].endswith(f'of the grid of {place})')
 
 
 def fail(*args, **kwargs):

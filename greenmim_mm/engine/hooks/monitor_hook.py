@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from datetime import timedelta
 from typing import List, Optional, Tuple
 
 import torch
@@ -31,18 +32,23 @@ class GreenMonitorHook(Hook):
     ``padding`` (share of the slots of all groups that hold no token) and ``planning_ms``
     (milliseconds a step for the plans); ``peak_memory`` in MiB. At the end one line sums up: images
     seen, wall time, and the energy in kWh and kg CO2e if `codecarbon
-    <https://codecarbon.io>`_ is installed: an estimate from the power that the processor and
-    GPUs report (or their rating, where they report none) and the mean carbon intensity of the
-    grid at the place of the machine. A missing sensor never stops a run.
+    <https://codecarbon.io>`_ is installed: an estimate from the power that the processor, the
+    memory and GPUs report (or their rating, where they report none), for the machine of the first
+    process and all that runs on it, and the mean carbon intensity of a grid. The line says
+    which. A missing sensor never stops a run.
 
     Args:
         energy (bool): Estimate energy where codecarbon is installed. Defaults to True.
+        country (str, optional): Whose grid, as ISO 3166-1 alpha-3 (``'FRA'``). Without it
+            codecarbon asks a web service where the machine is, and takes Canada's where there is
+            no answer. Defaults to None.
     """
 
     priority = 'ABOVE_NORMAL'  # before LoggerHook writes its line
 
-    def __init__(self, energy: bool = True) -> None:
+    def __init__(self, energy: bool = True, country: Optional[str] = None) -> None:
         self.energy = energy
+        self.country = country
         self.tracker = None
         self.images = 0
         self._plans: List[Tuple[int, int, float]] = []  # slots, tokens, seconds
@@ -57,14 +63,17 @@ class GreenMonitorHook(Hook):
     def _observe(self, plan: grouping.GroupPlan, seconds: float) -> None:
         self._plans.append((plan.window_id.numel(), plan.num_tokens, seconds))
 
-    @staticmethod
-    def _start_tracker(runner: Runner):
+    def _start_tracker(self, runner: Runner):
         try:
-            from codecarbon import EmissionsTracker
+            from codecarbon import EmissionsTracker, OfflineEmissionsTracker
         except ImportError:
             return None
         try:
-            tracker = EmissionsTracker(save_to_file=False, log_level='error')
+            options = dict(save_to_file=False, log_level='error')
+            if self.country is None:
+                tracker = EmissionsTracker(**options)
+            else:
+                tracker = OfflineEmissionsTracker(country_iso_code=self.country, **options)
             tracker.start()
         except Exception as error:  # whatever a sensor or its permissions raise
             runner.logger.warning(f'GreenMonitorHook: no estimate of energy: {error}')
@@ -105,9 +114,9 @@ class GreenMonitorHook(Hook):
     def after_train(self, runner: Runner) -> None:
         if self._observe in grouping.PLAN_OBSERVERS:
             grouping.PLAN_OBSERVERS.remove(self._observe)
-        hours = (time.perf_counter() - self._began) / 3600
-        parts = [f'{self.images:,} images', f'{hours:.2f} h of wall time']
-        parts.append(f'{self.images / 3600 / max(hours, 1e-9):.1f} images/s, evaluation included')
+        seconds = time.perf_counter() - self._began
+        parts = [f'{self.images:,} images', f'wall time {timedelta(seconds=round(seconds))}']
+        parts.append(f'{self.images / max(seconds, 1e-9):.1f} images/s, evaluation included')
         parts.append(f'peak memory {_peak_memory():,.0f} MiB')
         parts += self._stop_tracker(runner)
         runner.logger.info(f'This run: {"; ".join(parts)}')
@@ -117,10 +126,13 @@ class GreenMonitorHook(Hook):
             return []
         try:
             emissions = self.tracker.stop()
-            energy = self.tracker.final_emissions_data.energy_consumed
+            data = self.tracker.final_emissions_data
+            place = ', '.join(filter(None, (data.country_name, data.region))) or 'the world'
             return [
-                f'estimated {energy:.3f} kWh and {emissions:.3f} kg CO2e (codecarbon: reported or '
-                'rated power of this machine, mean carbon intensity of its grid)'
+                f'estimated {data.energy_consumed:.3g} kWh and {emissions:.3g} kg CO2e '
+                f'(codecarbon: CPU {data.cpu_energy:.3g}, GPUs {data.gpu_energy:.3g}, memory '
+                f'{data.ram_energy:.3g} kWh of this machine and all that ran on it, by reported or '
+                f'rated power; mean carbon intensity of the grid of {place})'
             ]
         except Exception as error:
             runner.logger.warning(f'GreenMonitorHook: no estimate of energy: {error}')
