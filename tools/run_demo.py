@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs/demo', help='folder to write')
     parser.add_argument('--fresh', action='store_true', help='forget what was finished before')
     for name, default in (('unlabelled', 2000), ('train', 240), ('val', 96),
-                          ('pretrain-epochs', 9), ('finetune-epochs', 8)):  # fmt: skip
+                          ('pretrain-epochs', 16), ('finetune-epochs', 8)):  # fmt: skip
         parser.add_argument(f'--{name}', type=int, default=default, help=f'default {default}')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default 0')
     args = parser.parse_args()

@@ -3,7 +3,7 @@
 # Learning rate: 5e-4 for batch 4.
 # Before:   the run of swin_demo_pretrain.py
 # Run:      python tools/train.py configs/greenmim/mask_rcnn_swin_demo_coco.py \
-#               --pretrained work_dirs/swin_demo_pretrain/epoch_9.pth
+#               --pretrained work_dirs/swin_demo_pretrain/epoch_16.pth
 # Expected: about three minutes on one core.
 # From scratch: --cfg-options model.backbone.init_cfg=None instead of --pretrained
 _base_ = '../_base_/mask_rcnn_coco.py'
@@ -23,7 +23,7 @@ model = dict(
         stage_cfgs=dict(window_size=4),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/swin_demo_pretrain/epoch_9.pth',
+            checkpoint='work_dirs/swin_demo_pretrain/epoch_16.pth',
             prefix='backbone.',
         ),
     ),

@@ -44,7 +44,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', fused=True, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
-max_epochs = 9
+max_epochs = 16
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=1, convert_to_iter_based=True),

@@ -63,7 +63,11 @@ def study_table(results: Results, metrics: Optional[Sequence[str]] = None) -> st
             cells.append(f'{_spread(differences, True)}; above in {better} of {number}')
         lines.append([f'{name} minus {base}, per seed', str(number), *cells])
     table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-    return f'{table}\n\nMean ± standard deviation over seeds, 0 to 100.'
+    if number == 1:
+        note = '0 to 100. One seed shows no spread: a difference may be chance. Use several.'
+    else:
+        note = 'Mean ± standard deviation over seeds, 0 to 100.'
+    return f'{table}\n\n{note}'
 
 
 def plot_study(results: Results, path: str, metrics: Optional[Sequence[str]] = None) -> None:

@@ -27,6 +27,8 @@ def test_table_has_means_spreads_and_paired_differences():
 def test_one_seed_has_no_spread():
     table = study_table({name: runs[:1] for name, runs in RESULTS.items()})
     assert '| mim | 1 | 12.00 |' in table and '| 1 | +2.00; above in 1 of 1 |' in table
+    assert 'One seed shows no spread' in table and '±' not in table
+    assert 'One seed' not in study_table(RESULTS)
 
 
 def test_unknown_metric_is_named():
