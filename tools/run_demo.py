@@ -127,16 +127,14 @@ class Demo:
         print('    ' + markdown.replace('\n', '\n    '))
         runs = {name: read_scalars(self.run_dir(name)) for name in STARTS}
         plot_losses(runs, self.out / 'finetune_loss.png')
-        rows = markdown.split('\n\n')[0].splitlines()
-        table = [[cell.strip() for cell in row.strip('| ').split(' | ')] for row in rows]
-        number = len(self.options.seeds)
+        rows, note = markdown.split('\n\n')
+        table = [
+            [cell.strip() for cell in row.strip('| ').split(' | ')] for row in rows.splitlines()
+        ]
         text = (
             f'Mask R-CNN from two starts with the same seeds, data ({self.options.train} labelled '
             'images) and budget; only the initial backbone differs. COCO AP on '
-            f'{self.options.val} validation images, 0 to 100, mean ± standard deviation over '
-            f'{number} seed{"s" if number > 1 else ""}. '
-            + ('One seed shows no spread: runs of this size differ by several AP between seeds. '
-               if number == 1 else '')
+            f'{self.options.val} validation images. {note}'
         )  # fmt: skip
         return 'Detection and segmentation', [
             text, [table[0], *table[2:]], self.study / 'results.png', self.out / 'finetune_loss.png'

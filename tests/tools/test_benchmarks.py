@@ -1,38 +1,19 @@
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.tools.conftest import ROOT, environment, refusal
+from tests.tools.conftest import refusal, run_tool
 
-SMALL = [
-    '--arch',
-    'tiny',
-    '--img-size',
-    '64',
-    '--batch-size',
-    '2',
-    '--rounds',
-    '2',
-    '--warmup',
-    '1',
-]
-
-
-def run(tool, *args):
-    command = [sys.executable, f'tools/analysis_tools/{tool}.py', *map(str, args)]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600
-    )
+TOOLS = 'tools/analysis_tools'
+SMALL = ['--arch', 'tiny', '--img-size', '64', '--batch-size', '2', '--rounds', '2',
+         '--warmup', '1']  # fmt: skip
 
 
 @pytest.mark.slow
 def test_pretrain_benchmark(tmp_path):
     contestants = ['greenmim', 'greenmim+per-image', 'greenmim+checkpoint', 'greenmim@128',
                    'greenmim+bf16', 'linear-limit', 'simmim']  # fmt: skip
-    done = run('benchmark_pretrain', *SMALL, '--out', tmp_path, *contestants)
-    assert done.returncode == 0, done.stderr
+    done = run_tool(f'{TOOLS}/benchmark_pretrain.py', *SMALL, '--out', tmp_path, *contestants)
     result = json.loads((tmp_path / 'benchmark.json').read_text())
     rows = {row['contestant']: row for row in result['rows']}
     assert list(rows) == contestants and all(f'| {name} |' in done.stdout for name in contestants)
@@ -55,13 +36,12 @@ def test_pretrain_benchmark(tmp_path):
     ('mae-vit@192', 'the config of mae-vit is for 224 px'),
 ])  # fmt: skip
 def test_bad_contestant(contestant, message):
-    assert message in refusal('tools/analysis_tools/benchmark_pretrain.py', *SMALL, contestant)
+    assert message in refusal(f'{TOOLS}/benchmark_pretrain.py', *SMALL, contestant, status=1)
 
 
 def test_grouping_benchmark(tmp_path):
-    done = run('benchmark_grouping', '--img-sizes', 224, '--mask-ratios', 0.5, 0.75, '--masks', 1,
-               '--out', tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run_tool(f'{TOOLS}/benchmark_grouping.py', '--img-sizes', 224, '--mask-ratios', 0.5, 0.75,
+             '--masks', 1, '--out', tmp_path)  # fmt: skip
     rows = json.loads((tmp_path / 'grouping.json').read_text())
     assert len(rows) == 12 and (tmp_path / 'grouping.png').stat().st_size > 1000
     for ratio in (0.5, 0.75):
@@ -77,15 +57,15 @@ def test_grouping_benchmark(tmp_path):
 
 @pytest.mark.slow
 def test_another_encoder_against_its_dense_self():
-    done = run('benchmark_pretrain', *SMALL[2:], '--encoder', 'pvt_v2_b2', 'greenmim', 'simmim')
-    assert done.returncode == 0, done.stderr
+    done = run_tool(
+        f'{TOOLS}/benchmark_pretrain.py', *SMALL[2:], '--encoder', 'pvt_v2_b2', 'greenmim', 'simmim'
+    )
     assert '| greenmim |' in done.stdout and '| simmim |' in done.stdout
 
 
 @pytest.mark.slow
 def test_sparse_convolution_benchmark():
-    done = run('benchmark_sparse_conv', '--img-size', 64, '--rounds', 1)
-    assert done.returncode == 0, done.stderr
+    done = run_tool(f'{TOOLS}/benchmark_sparse_conv.py', '--img-size', 64, '--rounds', 1)
     assert done.stdout.count('depth-wise') == 6 and done.stdout.count('embedding') == 2
 
 
@@ -94,12 +74,11 @@ def test_inference_benchmark():
     """HVT's pools save what the paper says, by GMACs, at any length of the run."""
     contestants = ['hvt_ti_1_in1k', 'hvt_ti_1_in1k+pool=2d']
     options = ['--img-size', 64, '--batch-size', 1, '--rounds', 2, '--warmup', 1]
-    done = run('benchmark_inference', *contestants, *options)
-    assert done.returncode == 0, done.stderr
+    done = run_tool(f'{TOOLS}/benchmark_inference.py', *contestants, *options)
     rows = [line.split(' | ') for line in done.stdout.splitlines() if line.startswith('| hvt')]
     assert [row[0] for row in rows] == [f'| {name}' for name in contestants]
     first, pooled = (float(row[4]) for row in rows)
     assert 0 < pooled < first and float(rows[0][2]) == 1
 
     for name, message in (('hvt', 'no config hvt.py'), ('hvt_s_0_in1k+pool', 'must be KEY=VALUE')):
-        assert message in refusal('tools/analysis_tools/benchmark_inference.py', name)
+        assert message in refusal(f'{TOOLS}/benchmark_inference.py', name, status=1)

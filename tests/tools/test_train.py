@@ -152,11 +152,12 @@ def test_non_finite_loss_stops_the_run(toy, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
-def test_two_processes_on_the_cpu(toy, tmp_path):
+@pytest.mark.parametrize('per_image', [False, True])
+def test_two_processes_on_the_cpu(toy, tmp_path, per_image):
     """They share the data, average gradients through gloo and leave one checkpoint."""
     result = run_tool(
         'tools/dist_train.sh', PRETRAIN, '2', '--work-dir', tmp_path,
-        *pretrain_options(toy, 'train_cfg.max_epochs=1', 'model.per_image=True'),
+        *pretrain_options(toy, 'train_cfg.max_epochs=1', f'model.per_image={per_image}'),
         PORT=str(29600 + os.getpid() % 300),
     )  # fmt: skip
     assert '2 processes train on the CPU with gloo' in result.log
