@@ -24,11 +24,11 @@ TRANSFORMS = Registry(
     locations=['greenmim_mm.datasets'],
 )
 HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='greenmim_mm', locations=['greenmim_mm.engine']
+    'hook', parent=MMENGINE_HOOKS, scope='greenmim_mm', locations=['greenmim_mm.engine.hooks']
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
     scope='greenmim_mm',
-    locations=['greenmim_mm.engine'],
+    locations=['greenmim_mm.engine.layer_decay'],
 )

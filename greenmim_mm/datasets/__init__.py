@@ -1,7 +1,6 @@
 """Unlabelled images; transforms and checks around MMPretrain's and MMDetection's datasets."""
 
-from .check import check_datasets
 from .loading import LoadImage
 from .unlabelled_images import EXTENSIONS, UnlabelledImages, find_images
 
-__all__ = ['EXTENSIONS', 'LoadImage', 'UnlabelledImages', 'check_datasets', 'find_images']
+__all__ = ['EXTENSIONS', 'LoadImage', 'UnlabelledImages', 'find_images']

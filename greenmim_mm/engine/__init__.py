@@ -1,19 +1,4 @@
-"""Hooks, the optimizer constructor and what the command-line tools share."""
+"""What happens before and while a run runs: checks, hooks, checkpoints, the command-line tools.
 
-from .hooks import (
-    GreenMonitorHook,
-    KNNHook,
-    NonFiniteLossHook,
-    ReconstructionHook,
-    ReproducibilityHook,
-)
-from .layer_decay import LayerDecayOptimWrapperConstructor
-
-__all__ = [
-    'GreenMonitorHook',
-    'KNNHook',
-    'LayerDecayOptimWrapperConstructor',
-    'NonFiniteLossHook',
-    'ReconstructionHook',
-    'ReproducibilityHook',
-]
+Importing this package is cheap; import what you need from its modules.
+"""

@@ -23,8 +23,8 @@ from torch import distributed
 
 from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
-from ..datasets.check import check_datasets
 from .checkpoint import latest_checkpoint, save_atomically
+from .checks import CheckError, check_datasets, enforce, say
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,12 +154,6 @@ def keep_freed_memory() -> None:
             mallopt(option, 2**31 - 1)
 
 
-def say(message: str) -> None:
-    """Print once, not once per process."""
-    if int(os.environ.get('RANK', 0)) == 0:
-        print(f'[greenmim_mm] {message}', flush=True)
-
-
 def resolve_resume(cfg: Config) -> None:
     """Turn "resume from the newest checkpoint" into its path, if there is one."""
     if cfg.get('resume') and cfg.get('load_from') is None:
@@ -199,7 +193,7 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
         cfg (Config): The complete config.
         loaders (Tuple[str, ...]): Loaders whose data must be there.
     """
-    check_datasets(cfg, loaders)
+    enforce(check_datasets(cfg, loaders))
     load_safely_in_mmengine()
     save_atomically()
     fit_to_hardware(cfg)
@@ -234,7 +228,7 @@ def run_or_explain(main, *expected) -> None:
     """
     try:
         main()
-    except (FileNotFoundError, *expected) as error:
+    except (FileNotFoundError, CheckError, *expected) as error:
         if os.environ.get('GREENMIM_TRACEBACK'):
             raise
         print(f'error: {error}', file=sys.stderr)

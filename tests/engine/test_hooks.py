@@ -7,7 +7,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import EpochBasedTrainLoop
 
-from greenmim_mm.engine import NonFiniteLossHook, ReproducibilityHook
+from greenmim_mm.engine.hooks import NonFiniteLossHook, ReproducibilityHook
 
 
 class Numbers(BaseDataset):

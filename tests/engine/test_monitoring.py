@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from PIL import Image
 
-from greenmim_mm.engine import GreenMonitorHook, KNNHook, ReconstructionHook
+from greenmim_mm.engine.hooks import GreenMonitorHook, KNNHook, ReconstructionHook
 from greenmim_mm.engine.hooks.knn_hook import knn_predict
 from greenmim_mm.sparsity import RandomMasking, build_group_plan, grouping, token_layout
 

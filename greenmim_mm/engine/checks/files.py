@@ -1,9 +1,11 @@
-"""A data set that is not there: say so before anything is built."""
+"""A data set that is not there."""
 
 import os.path as osp
 from typing import Iterator, List, Tuple
 
 from mmengine.config import Config
+
+from .finding import Finding
 
 _LAYOUTS = {
     'coco': 'DATA_ROOT/annotations/instances_train2017.json and DATA_ROOT/train2017/*.jpg '
@@ -17,13 +19,13 @@ _LAYOUTS = {
 }
 
 
-def _leaf_datasets(cfg: dict, key: str) -> Iterator[Tuple[str, dict]]:
+def leaf_datasets(cfg: dict, key: str) -> Iterator[Tuple[str, dict]]:
     """Dataset configs below ``cfg``, inside wrappers too, with their config keys."""
     if cfg.get('dataset') is not None:
-        yield from _leaf_datasets(cfg['dataset'], f'{key}.dataset')
+        yield from leaf_datasets(cfg['dataset'], f'{key}.dataset')
     elif cfg.get('datasets') is not None:
         for i, inner in enumerate(cfg['datasets']):
-            yield from _leaf_datasets(inner, f'{key}.datasets.{i}')
+            yield from leaf_datasets(inner, f'{key}.datasets.{i}')
     else:
         yield key, cfg
 
@@ -53,29 +55,37 @@ def _paths(cfg: dict) -> List[str]:
     return [root] * bool(root) + [osp.join(root, name) for name in named]
 
 
-def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> None:
+def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> List[Finding]:
     """Look for the files and folders of all data sets that a run reads.
 
     Args:
         cfg (Config): Of MMPretrain or MMDetection.
         loaders (Tuple[str, ...]): For example ``('train_dataloader', 'val_dataloader')``.
 
-    Raises:
-        FileNotFoundError: Naming the path, the expected layout and the option
-            that points elsewhere.
+    Returns:
+        List[Finding]: An error per data set that is not there: the path, the expected layout and
+        the option that points elsewhere.
     """
+    findings = []
     for loader in loaders:
         if cfg.get(loader) is None:
             continue
-        for key, dataset in _leaf_datasets(cfg[loader], loader):
+        for key, dataset in leaf_datasets(cfg[loader], loader):
             if dataset.get('download', 'CIFAR' in str(dataset.get('type'))):
                 continue  # MMPretrain fetches what is missing
-            for path in _paths(dataset):
-                if '://' in path or osp.exists(osp.expanduser(path)):
-                    continue
-                raise FileNotFoundError(
-                    f'data set not found: {path} (looked for in {osp.abspath(path)}), '
-                    f'named by {key}.\n'
-                    f'Expected layout: {_layout(dataset)}.\n'
-                    f'To point elsewhere: --cfg-options {key}.data_root=/your/data'
+            missing = [
+                path
+                for path in _paths(dataset)
+                if '://' not in path and not osp.exists(osp.expanduser(path))
+            ]
+            if missing:
+                findings.append(
+                    Finding(
+                        'error',
+                        f'data set not found: {missing[0]} (looked for in '
+                        f'{osp.abspath(missing[0])}), named by {key}.\n'
+                        f'Expected layout: {_layout(dataset)}.\n'
+                        f'To point elsewhere: --cfg-options {key}.data_root=/your/data',
+                    )
                 )
+    return findings

@@ -1,0 +1,10 @@
+"""Checks before a run: what it uses is compared with what it was given.
+
+One file per subject. A check is a function from a config and files to a list of findings; it
+builds no model and changes nothing. :func:`enforce` says the warnings and ends the run on errors.
+"""
+
+from .files import check_datasets
+from .finding import CheckError, Finding, enforce, say
+
+__all__ = ['CheckError', 'Finding', 'check_datasets', 'enforce', 'say']
