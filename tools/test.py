@@ -33,10 +33,8 @@ def main() -> None:
     args = parse_args()
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         raise SystemExit(f'--out must end in .pkl or .pickle, got {args.out}')
-    if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
-        raise FileNotFoundError(f'checkpoint not found: {args.checkpoint}')
     cfg = launch.load_config(args)
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = args.checkpoint, False
     if args.show or args.show_dir:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:

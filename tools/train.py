@@ -22,7 +22,8 @@ def parse_args() -> argparse.Namespace:
     launch.add_common_arguments(parser)
     parser.add_argument(
         '--pretrained',
-        help='checkpoint that the backbone starts from (keys backbone.*); every tensor must fit',
+        help='checkpoint that the backbone starts from (keys backbone.*, or the prefix that the '
+        'config sets); every tensor must fit',
     )
     parser.add_argument(
         '--resume',
@@ -51,9 +52,7 @@ def main() -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.pretrained is not None:
-        cfg.model.backbone.init_cfg = dict(
-            type='Pretrained', checkpoint=args.pretrained, prefix='backbone.'
-        )
+        launch.start_backbone_from(cfg, args.pretrained)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -61,13 +60,12 @@ def main() -> None:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise SystemExit('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
 
     launch.set_dataloader_defaults(cfg, not args.no_pin_memory, not args.no_persistent_workers)
-    launch.resolve_resume(cfg)
-    launch.check_pretrained(cfg)
+    if args.resume == 'auto':
+        launch.resolve_resume(cfg)
+    elif args.resume is not None:
+        cfg.resume, cfg.load_from = True, args.resume
     launch.build_runner(cfg, ('train_dataloader', 'val_dataloader')).train()
 
 

@@ -8,10 +8,11 @@ else: any other object becomes an inert :class:`Ignored`. So weights can be
 taken from any file, and one's own run can be resumed from it.
 """
 
+import ast
 import os.path as osp
 import pickle
 from types import SimpleNamespace
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import torch
 
@@ -96,12 +97,14 @@ def load_checkpoint_file(filename: str, map_location: Optional[str] = 'cpu') -> 
     """Read a checkpoint; no code of the file runs.
 
     Args:
-        filename (str): Local path, or a URL that mmengine can fetch.
+        filename (str): Local path, or a URL that mmengine can fetch. A ``.safetensors`` file, as
+            ``publish_model.py`` writes it, becomes a dict with ``state_dict`` and ``meta``.
         map_location (str, optional): As in ``torch.load``. Defaults to 'cpu'.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not a checkpoint, or is truncated.
+        ValueError: If the file is not a checkpoint, or is truncated, or what it calls its
+            ``state_dict`` is not a dict of tensors.
     """
     from mmengine.fileio import get_local_path
 
@@ -109,6 +112,8 @@ def load_checkpoint_file(filename: str, map_location: Optional[str] = 'cpu') -> 
     if '://' not in filename and not osp.isfile(filename):
         raise FileNotFoundError(f'checkpoint {filename!r} is not a file')
     with get_local_path(filename) as path:
+        if filename.endswith('.safetensors'):
+            return _load_safetensors(path, filename, map_location)
         try:
             checkpoint = torch.load(
                 path, map_location=map_location, weights_only=False, pickle_module=_DATA_PICKLE
@@ -116,8 +121,83 @@ def load_checkpoint_file(filename: str, map_location: Optional[str] = 'cpu') -> 
         except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError) as error:
             raise ValueError(f'checkpoint {filename} cannot be read: {error}') from error
     if not isinstance(checkpoint, dict):
-        raise ValueError(f'checkpoint {filename} must hold a dict, got {type(checkpoint).__name__}')
+        what = 'a pickled model' if isinstance(checkpoint, Ignored) else type(checkpoint).__name__
+        raise ValueError(
+            f'checkpoint {filename} must hold a dict, got {what}; save model.state_dict() instead'
+        )
+    if 'state_dict' in checkpoint:
+        check_state_dict(checkpoint['state_dict'], f"checkpoint {filename}: 'state_dict'")
     return checkpoint
+
+
+def _load_safetensors(path: str, filename: str, map_location: Optional[str]) -> dict:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise ValueError(f'{filename} needs pip install safetensors') from error
+    try:
+        with safe_open(path, 'pt', device=str(map_location or 'cpu')) as file:
+            state_dict = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            meta = {key: _literal(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'checkpoint {filename} cannot be read: {error}') from error
+    check_state_dict(state_dict, f'checkpoint {filename}')
+    return dict(state_dict=state_dict, meta=meta)
+
+
+def _literal(text: str) -> Any:
+    """The value that a text spells (``publish_model.py`` writes ``str(value)``), or the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def check_state_dict(state_dict: Any, what: str) -> None:
+    """Raise unless every value is a tensor.
+
+    Args:
+        state_dict (Any): What a file or a caller calls its weights.
+        what (str): Its name, for the message.
+
+    Raises:
+        ValueError: If it is no dict, empty, or holds anything but tensors.
+    """
+    if not isinstance(state_dict, dict):
+        kind = 'a pickled object' if isinstance(state_dict, Ignored) else type(state_dict).__name__
+        raise ValueError(f'{what} must be a dict of tensors, got {kind}')
+    if not state_dict:
+        raise ValueError(f'{what} is empty')
+    for key, value in state_dict.items():
+        if not isinstance(value, torch.Tensor) and not str(key).endswith('_extra_state'):
+            kind = 'a pickled object' if isinstance(value, Ignored) else type(value).__name__
+            raise ValueError(f'{what} must hold tensors only, got {kind} under {key!r}')
+
+
+def weights_of(checkpoint: dict, filename: str) -> Dict[str, torch.Tensor]:
+    """The weights in a checkpoint: below ``state_dict``, ``model`` or ``module``, or at the top.
+
+    Args:
+        checkpoint (dict): As :func:`load_checkpoint_file` returns it.
+        filename (str): For messages.
+
+    Raises:
+        ValueError: If there are none, or one of them is no tensor.
+    """
+    for key in ('state_dict', 'model', 'module'):
+        if key in checkpoint:
+            check_state_dict(checkpoint[key], f'checkpoint {filename}: {key!r}')
+            return checkpoint[key]
+    # at the top, numbers and texts may stand beside the weights, under names without a dot
+    named = {key: value for key, value in checkpoint.items()
+             if isinstance(value, torch.Tensor) or '.' in str(key)}  # fmt: skip
+    if not named:
+        raise ValueError(
+            f'checkpoint {filename} holds no weights: no tensor under state_dict, model, module or '
+            f'at the top; its keys are {", ".join(map(str, list(checkpoint)[:8]))}'
+        )
+    check_state_dict(named, f'checkpoint {filename}')
+    return named
 
 
 def load_safely_in_mmengine() -> None:

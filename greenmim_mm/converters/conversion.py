@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 import torch
 from torch import Tensor, nn
 
-from ..compat.safe_load import load_checkpoint_file
+from ..compat.safe_load import load_checkpoint_file, weights_of
 from ..models.utils import fit_state_dict
 from ..version import __version__
 
@@ -40,17 +40,7 @@ class Conversion:
 
     def __init__(self, path: str, prefixes: Sequence[str] = ()) -> None:
         self.path = path
-        file = load_checkpoint_file(path)
-        for key in ('state_dict', 'model', 'module'):
-            if isinstance(file.get(key), dict):
-                file = file[key]
-                break
-        self.left = {k: v for k, v in file.items() if isinstance(v, Tensor)}
-        if not self.left:
-            raise ValueError(
-                f'{path} holds no weights: no tensor under state_dict, model, module or at the '
-                f'top; its keys are {", ".join(map(str, list(file)[:8]))}'
-            )
+        self.left = dict(weights_of(load_checkpoint_file(path), path))
         self.weights: Dict[str, Tensor] = {}
         self.rows: List[Row] = []
         if all(key.startswith('module.') for key in self.left):  # of DistributedDataParallel

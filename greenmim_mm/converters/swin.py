@@ -74,6 +74,7 @@ def _build(conversion: Conversion, img_size: int) -> GreenSwinTransformer:
         img_size=img_size,
         window_size=window,
         use_abs_pos_embed='absolute_pos_embed' in left,
+        out_indices=(stages - 1,),
     )
     model.init_weights()
     return model

@@ -4,9 +4,13 @@ import os
 import os.path as osp
 import re
 import tempfile
-from typing import Optional
+from typing import List, Optional
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from .checks import CheckError
+
+LEFTOVER = '.being-written-'  # in the names of temporary files
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -19,7 +23,9 @@ class AtomicLocalBackend(LocalBackend):
     def put(self, obj: bytes, filepath: str) -> None:
         folder = osp.dirname(osp.abspath(filepath))
         os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix='.' + osp.basename(filepath), dir=folder)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f'.{osp.basename(filepath)}{LEFTOVER}', suffix='.tmp', dir=folder
+        )
         try:
             with os.fdopen(handle, 'wb') as file:
                 file.write(obj)
@@ -44,25 +50,56 @@ def save_atomically() -> None:
 
 
 def latest_checkpoint(work_dir: str) -> Optional[str]:
-    """The newest checkpoint of a run, by its ``last_checkpoint`` file or by number.
+    """The newest checkpoint of a run: the one its ``last_checkpoint`` file names, or by number.
 
-    mmengine writes ``last_checkpoint`` after the checkpoint and not atomically; if
-    it is missing, empty or names a file that is gone, the highest numbered
-    ``epoch_N.pth`` or ``iter_N.pth`` counts.
+    mmengine writes ``last_checkpoint`` after the checkpoint and not atomically. A file of the
+    folder itself goes before one elsewhere, so that a copied folder goes on by itself: the
+    name in ``last_checkpoint``, then the highest ``epoch_N.pth`` or ``iter_N.pth``, then the whole
+    path in ``last_checkpoint`` (checkpoints may be kept in another folder).
 
     Returns:
-        str | None: None where the folder has no checkpoint.
+        str | None: None where the folder has no checkpoint and never had one.
+
+    Raises:
+        CheckError: If ``last_checkpoint`` is there and no checkpoint is.
     """
     pointer = osp.join(work_dir, 'last_checkpoint')
+    named = ''
     if osp.isfile(pointer):
         with open(pointer) as file:
             named = file.read().strip()
-        for candidate in (named, osp.join(work_dir, osp.basename(named))):
-            if named and osp.isfile(candidate):
-                return candidate
+    own = osp.join(work_dir, osp.basename(named))
+    if named and osp.isfile(own):
+        return own
     found = []
     for name in os.listdir(work_dir) if osp.isdir(work_dir) else ():
         match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', name)
         if match:
             found.append((int(match[1]), name))
-    return osp.join(work_dir, max(found)[1]) if found else None
+    if found:
+        return osp.join(work_dir, max(found)[1])
+    if named and osp.isfile(named):
+        return named
+    if osp.isfile(pointer):
+        raise CheckError(
+            f'--resume: {pointer} names {named or "nothing"}, which is not there, and {work_dir} '
+            'has no other checkpoint. Bring it back, or start anew without --resume or with '
+            'another --work-dir'
+        )
+    return None
+
+
+def remove_leftovers(work_dir: str) -> List[str]:
+    """Delete what a save that was killed left behind.
+
+    Returns:
+        List[str]: Names of the deleted files.
+    """
+    names = [
+        name
+        for name in (os.listdir(work_dir) if osp.isdir(work_dir) else ())
+        if re.fullmatch(r'\..+\.tmp', name) and LEFTOVER in name
+    ]
+    for name in names:
+        os.unlink(osp.join(work_dir, name))
+    return names

@@ -17,14 +17,21 @@ from typing import Optional, Tuple
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed
 
 from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
-from .checkpoint import latest_checkpoint, save_atomically
-from .checks import CheckError, check_datasets, enforce, say
+from .checkpoint import latest_checkpoint, remove_leftovers, save_atomically
+from .checks import (
+    CheckError,
+    check_checkpoints,
+    check_datasets,
+    enforce,
+    say,
+)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +49,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
         help='job launcher',
+    )
+    parser.add_argument(
+        '--partial',
+        action='store_true',
+        help='take what fits of a checkpoint, and name the rest, instead of ending with an error',
     )
     # torch.distributed.launch passes one or the other
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -62,6 +74,8 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
+    if args.partial:
+        cfg.partial_load = True
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -155,35 +169,41 @@ def keep_freed_memory() -> None:
 
 
 def resolve_resume(cfg: Config) -> None:
-    """Turn "resume from the newest checkpoint" into its path, if there is one."""
-    if cfg.get('resume') and cfg.get('load_from') is None:
-        cfg.load_from = latest_checkpoint(cfg.work_dir)
-        cfg.resume = cfg.load_from is not None
-        where = f'resuming from {cfg.load_from}' if cfg.resume else 'no checkpoint, starting anew'
-        say(f'--resume: {where}')
+    """Turn "resume from the newest checkpoint" into its path, if there is one.
 
-
-def check_pretrained(cfg: Config) -> None:
-    """A checkpoint that the backbone should start from must be there.
+    A run that has no checkpoint yet starts anew, from ``load_from`` of the config where it has one.
 
     Raises:
-        FileNotFoundError: Naming the path and the options.
+        CheckError: If the folder had a checkpoint and has none now.
     """
-    init_cfg = cfg.get('model', {}).get('backbone', {}).get('init_cfg')
-    entries = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
-    if isinstance(entries, str):
-        raise SystemExit(f'model.backbone.init_cfg must be a dict or None, got {init_cfg!r}')
+    newest = latest_checkpoint(cfg.work_dir)
+    start = cfg.get('load_from')
+    cfg.resume = newest is not None
+    cfg.load_from = newest or start
+    where = f'no checkpoint in {cfg.work_dir}, starting anew'
+    if newest is None and start is not None:
+        where += f' from {start}'
+    say(f'--resume: {f"resuming from {newest}" if newest else where}')
+
+
+def start_backbone_from(cfg: Config, checkpoint: str) -> None:
+    """Let ``--pretrained`` name the checkpoint; prefix and other initialisers are the config's.
+
+    Raises:
+        CheckError: If the model has no backbone.
+    """
+    if cfg.get('model') is None or not isinstance(cfg.model.get('backbone'), dict):
+        raise CheckError('--pretrained needs model.backbone in the config')
+    init_cfg = cfg.model.backbone.get('init_cfg')
+    entries = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or [])
     for entry in entries:
-        path = entry.get('checkpoint')
-        if path is not None and '://' not in path and not osp.isfile(osp.expanduser(path)):
-            if cfg.get('resume'):  # everything comes from the checkpoint of the run itself
-                cfg.model.backbone.init_cfg = None
-                return
-            raise FileNotFoundError(
-                f'pre-trained checkpoint not found: {path} (model.backbone.init_cfg.checkpoint).\n'
-                'Name one with --pretrained work_dirs/PRETRAIN_RUN/epoch_N.pth, or train from '
-                'random initialisation with --cfg-options model.backbone.init_cfg=None'
-            )
+        if entry.get('type') == 'Pretrained':
+            entry['checkpoint'] = checkpoint
+            entry.setdefault('prefix', 'backbone.')
+            break
+    else:
+        entries.append(dict(type='Pretrained', checkpoint=checkpoint, prefix='backbone.'))
+    cfg.model.backbone.init_cfg = entries if len(entries) > 1 else entries[0]
 
 
 def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
@@ -193,13 +213,21 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
         cfg (Config): The complete config.
         loaders (Tuple[str, ...]): Loaders whose data must be there.
     """
-    enforce(check_datasets(cfg, loaders))
+    starts = 'train_dataloader' in loaders and not cfg.get('resume')
+    enforce([*check_checkpoints(cfg, starts), *check_datasets(cfg, loaders)])
     load_safely_in_mmengine()
     save_atomically()
     fit_to_hardware(cfg)
     keep_freed_memory()
     import_quietly(cfg.get('default_scope'))
-    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    if is_main_process():
+        for name in remove_leftovers(cfg.work_dir):
+            say(f'removed {name}, left by a save that was interrupted')
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    from .runner import StrictRunner  # imports the models
+
+    return StrictRunner.from_cfg(cfg)
 
 
 def import_quietly(scope: Optional[str] = None) -> None:

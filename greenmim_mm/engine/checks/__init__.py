@@ -6,5 +6,13 @@ builds no model and changes nothing. :func:`enforce` says the warnings and ends 
 
 from .files import check_datasets
 from .finding import CheckError, Finding, enforce, say
+from .weights import check_checkpoints
 
-__all__ = ['CheckError', 'Finding', 'check_datasets', 'enforce', 'say']
+__all__ = [
+    'CheckError',
+    'Finding',
+    'check_checkpoints',
+    'check_datasets',
+    'enforce',
+    'say',
+]

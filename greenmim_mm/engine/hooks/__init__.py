@@ -1,3 +1,4 @@
+from .checkpoint_hook import CheckpointHook
 from .knn_hook import KNNHook
 from .monitor_hook import GreenMonitorHook
 from .non_finite_loss_hook import NonFiniteLossHook
@@ -5,6 +6,7 @@ from .reconstruction_hook import ReconstructionHook
 from .reproducibility_hook import ReproducibilityHook
 
 __all__ = [
+    'CheckpointHook',
     'GreenMonitorHook',
     'KNNHook',
     'NonFiniteLossHook',

@@ -1,3 +1,25 @@
-from .pretrained import StrictInit, fit_state_dict, load_pretrained, split_pretrained_cfg
+from .differences import Differences, compare_shapes
+from .load_record import LoadRecord, record_loads
+from .pretrained import (
+    StrictInit,
+    check_loaded,
+    check_prefixes,
+    fit_state_dict,
+    forget_pretrained,
+    load_pretrained,
+    split_pretrained_cfg,
+)
 
-__all__ = ['StrictInit', 'fit_state_dict', 'load_pretrained', 'split_pretrained_cfg']
+__all__ = [
+    'Differences',
+    'LoadRecord',
+    'StrictInit',
+    'check_loaded',
+    'check_prefixes',
+    'compare_shapes',
+    'fit_state_dict',
+    'forget_pretrained',
+    'load_pretrained',
+    'record_loads',
+    'split_pretrained_cfg',
+]

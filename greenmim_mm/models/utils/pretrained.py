@@ -1,16 +1,25 @@
 """Loading a pre-trained backbone, or stopping: never training silently from scratch."""
 
+import re
 from collections import Counter
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import PretrainedInit, update_init_info
 from torch import Tensor, nn
 
-from ...compat.safe_load import load_checkpoint_file
+from ...compat.safe_load import load_checkpoint_file, weights_of
+from .differences import compare_shapes
+from .load_record import LoadRecord
 
 InitCfg = Union[dict, List[dict], None]
+
+# what a backbone does not take from a file of a whole model, and what a file need not have
+_HEADS = re.compile(
+    r'(fc|heads?|head_dist|classifier|cls_head|decoder\w*|mask_token|norm\d+)(\.|$)'
+)
+_OUTPUT_NORMS = re.compile(r'norm\d+\.')
 
 
 def split_pretrained_cfg(init_cfg: InitCfg) -> Tuple[Optional[dict], InitCfg]:
@@ -72,16 +81,19 @@ def load_pretrained(
         ValueError: If the prefix matches nothing, or keys or shapes differ.
     """
     loaded = load_checkpoint_file(checkpoint, map_location)
-    state_dict = loaded.get('state_dict', loaded.get('model', loaded))
+    state_dict = weights_of(loaded, checkpoint)
+    whole_model = any(key.startswith('backbone.') for key in state_dict)
     metadata = getattr(state_dict, '_metadata', None)
     state_dict = _strip_prefix(state_dict, prefix, checkpoint)
     try:
         used, new, unused = fit_state_dict(module, state_dict, optional, metadata)
     except ValueError as error:
+        hint = ''
+        if whole_model and not prefix:
+            hint = "\nIt is of a whole model: set init_cfg.prefix='backbone.'"
         raise ValueError(
-            f'{checkpoint} (init_cfg.prefix={prefix!r}) does not fit '
-            f'{type(module).__name__}; nothing was loaded. {error}. For a checkpoint of a whole '
-            "model set init_cfg.prefix='backbone.'"
+            f'{checkpoint} (init_cfg.prefix={prefix!r}) does not fit {type(module).__name__}; '
+            f'nothing was loaded. {error}{hint}'
         ) from error
     module.load_state_dict(used, strict=False)
     if hasattr(module, '_params_init_info'):
@@ -125,26 +137,90 @@ def fit_state_dict(
     def is_optional(key):
         return key.split('.')[0] in optional
 
-    missing = [k for k in own if k not in state_dict and not is_optional(k)]
-    unexpected = [k for k in state_dict if k not in own and not is_optional(k)]
-    shapes = [
-        f'{k}: checkpoint {tuple(state_dict[k].shape)}, model {tuple(own[k].shape)}'
-        for k in own
-        if k in state_dict and state_dict[k].shape != own[k].shape
-    ]
-    problems = [
-        f'{len(keys)} {what}: ' + ', '.join(keys[:8]) + (', ...' if len(keys) > 8 else '')
-        for what, keys in (
-            ('keys of the model are missing in the checkpoint', missing),
-            ('keys of the checkpoint are unknown to the model', unexpected),
-            ('shapes differ', shapes),
-        )
-        if keys
-    ]
-    if problems:
-        raise ValueError('; '.join(problems))
+    differences = compare_shapes(
+        {
+            key: value.shape
+            for key, value in state_dict.items()
+            if key in own or not is_optional(key)
+        },
+        {
+            key: value.shape
+            for key, value in own.items()
+            if key in state_dict or not is_optional(key)
+        },
+    )
+    if differences:
+        raise ValueError(differences.describe())
     used = {k: v for k, v in state_dict.items() if k in own}
     return used, [k for k in own if k not in used], [k for k in state_dict if k not in own]
+
+
+def forget_pretrained(model: nn.Module) -> None:
+    """Let no module of a model start from a checkpoint."""
+    for module in model.modules():
+        if isinstance(module, BaseModule):
+            pretrained, others = split_pretrained_cfg(module.init_cfg)
+            if pretrained is not None:
+                module.init_cfg = others
+
+
+def check_prefixes(model: nn.Module) -> None:
+    """Before weights are loaded: the prefix of every ``Pretrained`` must occur in its file.
+
+    Raises:
+        ValueError: If one matches no key, with the prefixes that the file has.
+    """
+    for module, pretrained in _foreign_pretrained(model):
+        file, prefix = pretrained['checkpoint'], pretrained.get('prefix')
+        if type(module).__module__ == 'mmdet.models.backbones.swin':  # takes these, always
+            prefix = None if module.convert_weights else 'backbone.'
+        if '://' not in file:
+            _strip_prefix(weights_of(load_checkpoint_file(file), file), prefix, file)
+
+
+def check_loaded(model: nn.Module, record: LoadRecord, partial: bool = False) -> None:
+    """After weights were loaded: every module with ``Pretrained`` got all of its own.
+
+    Backbones of other packages warn and go on. A :class:`StrictInit` has raised by itself.
+
+    Args:
+        model (nn.Module): Initialised.
+        record (LoadRecord): Of its ``init_weights``.
+        partial (bool): Log what was not loaded instead of raising. Defaults to False.
+
+    Raises:
+        ValueError: If tensors are missing, unknown or of other shapes. Classifiers and decoders
+            that the file has beside the backbone are left out, and norms of outputs may be new.
+    """
+    for module, pretrained in _foreign_pretrained(model):
+        differences = record.of(module)
+        total = len(differences.model_keys)
+        new = [key for key in differences.missing if _OUTPUT_NORMS.match(key)]
+        unused = [key for key in differences.unknown if _HEADS.match(key)]
+        differences.missing = [key for key in differences.missing if key not in new]
+        differences.unknown = [key for key in differences.unknown if key not in unused]
+        name, file = type(module).__name__, pretrained['checkpoint']
+        if differences and not partial:
+            raise ValueError(
+                f'{file} (init_cfg.prefix={pretrained.get("prefix")!r}) does not fit {name}. '
+                f'{differences.describe()}\n--partial takes what fits'
+            )
+        lost = [*new, *differences.missing, *differences.shapes]
+        message = f'{name}: loaded {total - len(lost)} of {total} tensors from {file}'
+        if lost:
+            message += f'; initialised anew: {", ".join(lost)}'
+        if unused:
+            message += f'; not used: {", ".join(unused)}'
+        MMLogger.get_current_instance().info(message)
+
+
+def _foreign_pretrained(model: nn.Module) -> Iterator[Tuple[nn.Module, dict]]:
+    """Modules with ``Pretrained`` whose loading is not ours, with that entry."""
+    for module in model.modules():
+        if isinstance(module, BaseModule) and not isinstance(module, StrictInit):
+            pretrained, _ = split_pretrained_cfg(module.init_cfg)
+            if pretrained is not None:
+                yield module, pretrained
 
 
 class StrictInit:

@@ -1,0 +1,216 @@
+"""Going on from a checkpoint: the same model, the schedule of the config, the place reached."""
+
+from typing import Any, Dict, List, Optional
+
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from ..models.utils import compare_shapes
+from .checks import CheckError, say
+
+# of a scheduler's state: where it stands, not what it is
+_PROGRESS = {'last_step', '_global_step', '_last_value', 'verbose'}
+
+
+def run_settings(runner: Runner) -> Dict[str, int]:
+    """What the length of a schedule follows from; goes into every checkpoint."""
+    loader = runner.train_dataloader
+    return dict(
+        max_epochs=runner.max_epochs,
+        max_iters=runner.max_iters,
+        images_per_step=images_per_step(runner),
+        images=len(loader.dataset),
+    )
+
+
+def images_per_step(runner: Runner) -> int:
+    """Images that all processes see in one iteration."""
+    loader = runner.train_dataloader
+    batch_size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
+    return batch_size * runner.world_size
+
+
+def check_resumable(runner: Runner, checkpoint: dict, filename: str) -> None:
+    """A run goes on only with the model and the optimizer that it had.
+
+    Nothing is resized here: the moments of the optimizer belong to the old shapes.
+
+    Raises:
+        CheckError: With what differs.
+    """
+    model = runner.bare_model
+    differences = compare_shapes(
+        {key: value.shape for key, value in checkpoint['state_dict'].items()},
+        {key: value.shape for key, value in model.state_dict().items()},
+    )
+    if differences:
+        raise CheckError(
+            f'--resume: {filename} is of another model than the config. {differences.describe()}\n'
+            'Resume with the config of that run, or choose another --work-dir and start from its '
+            'weights with --pretrained (the backbone) or --cfg-options load_from=FILE (all)'
+        )
+    if (
+        not {'epoch', 'iter'} <= set(checkpoint.get('meta') or {})
+        or 'message_hub' not in checkpoint
+    ):
+        raise CheckError(
+            f'--resume: {filename} has weights only, no optimizer and no progress: start from it '
+            'with --pretrained (the backbone) or --cfg-options load_from=FILE (all)'
+        )
+    if isinstance(runner.optim_wrapper, OptimWrapper) and 'optimizer' in checkpoint:
+        _check_optimizer(runner.optim_wrapper, checkpoint['optimizer'], filename)
+    epoch, max_epochs = checkpoint['meta']['epoch'], runner.max_epochs
+    if isinstance(runner.train_loop, EpochBasedTrainLoop) and epoch > max_epochs:
+        raise CheckError(
+            f'--resume: {filename} is at epoch {epoch}, but the config ends at epoch {max_epochs} '
+            '(train_cfg.max_epochs): nothing is left to train'
+        )
+
+
+def _check_optimizer(wrapper: OptimWrapper, saved: dict, filename: str) -> None:
+    if isinstance(wrapper, OptimWrapperDict) or 'param_groups' not in saved:
+        return
+    groups, saved_groups = wrapper.optimizer.param_groups, saved['param_groups']
+    sizes, saved_sizes = ([len(g['params']) for g in gs] for gs in (groups, saved_groups))
+    parameters = [parameter for group in groups for parameter in group['params']]
+    numbers = [number for group in saved_groups for number in group['params']]
+    wrong = sizes != saved_sizes
+    for parameter, number in zip(parameters, numbers):
+        for value in saved['state'].get(number, {}).values():
+            if getattr(value, 'ndim', 0) and value.shape != parameter.shape:
+                wrong = True
+    if wrong:
+        raise CheckError(
+            f'--resume: the optimizer in {filename} has {len(numbers)} parameters in '
+            f'{len(saved_sizes)} groups, that of the config {len(parameters)} in {len(sizes)}, or '
+            'their shapes differ: paramwise_cfg, frozen stages or the optimizer itself changed. '
+            'Resume with the config of that run'
+        )
+
+
+def hyperparameters(wrapper: Any) -> List[dict]:
+    """Settings of each parameter group of a built optimizer, without its parameters."""
+    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    groups = [group for inner in wrappers for group in inner.optimizer.param_groups]
+    return [{key: value for key, value in group.items() if key != 'params'} for group in groups]
+
+
+def follow_config(
+    runner: Runner, checkpoint: dict, wanted: List[dict], seed: Optional[int] = None
+) -> None:
+    """Let the config of this run hold from here on, and say what of the old one it replaces.
+
+    Where nothing differs, schedulers take their state from the checkpoint, to the last bit.
+    Else they are those of the config, stepped to the place reached: epochs stay epochs, and in
+    runs by iteration the images seen decide.
+
+    Args:
+        runner (Runner): After weights, optimizer and progress were resumed.
+        checkpoint (dict): That it resumed from.
+        wanted (List[dict]): :func:`hyperparameters` before it resumed.
+        seed (int, optional): That the config sets. Defaults to None, then the checkpoint's holds.
+    """
+    groups = _groups(runner.optim_wrapper)
+    before = [{key: value for key, value in group.items() if key != 'params'} for group in groups]
+    changes = _changed_settings(checkpoint, runner) + _changed_groups(before, wanted)
+    old_seed = checkpoint['meta'].get('seed')
+    if seed is not None and seed != old_seed:
+        changes.append(f'seed {old_seed} -> {seed}')
+    place = _place(checkpoint, runner)
+    schedulers = _flat(runner.param_schedulers)
+    states = _flat(checkpoint.get('param_schedulers') or [])
+    same = len(states) == len(schedulers) and all(
+        _kind(scheduler.state_dict()) == _kind(state)
+        for scheduler, state in zip(schedulers, states)
+    )
+    if not same and not changes:
+        changes.append('param_scheduler')
+    if not changes and place == (runner.epoch, runner.iter):
+        for scheduler, state in zip(schedulers, states):
+            scheduler.load_state_dict(state)
+        return
+    for group, settings in zip(groups, wanted):
+        group.update(settings)
+    runner.train_loop._epoch, runner.train_loop._iter = place
+    _step_to(runner, schedulers, *place)
+    what = '; '.join(changes) or f'step {checkpoint["meta"]["iter"]} lies inside an epoch'
+    say(
+        f'--resume: this run differs from that of the checkpoint: {what}. The config holds: its '
+        f'schedule is rebuilt at epoch {place[0]}, step {place[1]} of {runner.max_iters} '
+        f'({place[1] * images_per_step(runner):,} images seen)'
+    )
+
+
+def _groups(wrapper: Any) -> List[dict]:
+    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return [group for inner in wrappers for group in inner.optimizer.param_groups]
+
+
+def _flat(schedulers: Any) -> list:
+    if isinstance(schedulers, dict):
+        return [scheduler for inner in schedulers.values() for scheduler in inner]
+    return list(schedulers or [])
+
+
+def _kind(state: dict) -> dict:
+    """What a scheduler is, without where it stands."""
+    return {key: value for key, value in state.items() if key not in _PROGRESS | {'optimizer'}}
+
+
+def _changed_settings(checkpoint: dict, runner: Runner) -> List[str]:
+    old = checkpoint['meta'].get('run')
+    if old is None:  # of a run before this was noted
+        info = checkpoint['message_hub'].get('runtime_info', {})
+        old = {key: info[key] for key in ('max_epochs', 'max_iters') if key in info}
+    new = run_settings(runner)
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        old, new = dict(old), dict(new)
+        old.pop('max_iters', None)  # follows from the others
+    words = dict(images_per_step='images per step', images='images of the data set')
+    return [
+        f'{words.get(key, key)} {old[key]:,} -> {new[key]:,}'
+        for key in new
+        if key in old and old[key] != new[key]
+    ]
+
+
+def _changed_groups(before: List[dict], wanted: List[dict]) -> List[str]:
+    changes: Dict[str, List[str]] = {}
+    for old, new in zip(before, wanted):
+        for key, value in new.items():
+            scheduled = f'initial_{key}' in new  # its present value is the schedule's
+            if not scheduled and key in old and old[key] != value:
+                name = key.removeprefix('initial_')
+                changes.setdefault(name, []).append(f'{old[key]} -> {value}')
+    total = len(wanted)
+    return [
+        f'{name} {values[0]}' + (f' ({len(values)} of {total} groups)' if total > 1 else '')
+        for name, values in changes.items()
+    ]
+
+
+def _place(checkpoint: dict, runner: Runner) -> tuple:
+    """Epoch and step at which this run goes on."""
+    meta = checkpoint['meta']
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return meta['epoch'], meta['epoch'] * len(runner.train_dataloader)
+    old = (meta.get('run') or {}).get('images_per_step', images_per_step(runner))
+    return meta['epoch'], meta['iter'] * old // images_per_step(runner)
+
+
+def _step_to(runner: Runner, schedulers: list, epochs: int, steps: int) -> None:
+    """Step fresh schedulers as ``ParamSchedulerHook`` would have until there."""
+    by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
+    by_step = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
+    for wrapper in {id(s.optimizer): s.optimizer for s in schedulers}.values():
+        # torch's order of calls was kept, in the run before
+        wrapper._global_step = max(getattr(wrapper, '_global_step', 0), 0)
+    per_epoch = steps // epochs if epochs else steps
+    for epoch in range(max(epochs, 1)):
+        last = epoch == max(epochs, 1) - 1
+        for _ in range(steps - epoch * per_epoch if last else per_epoch):
+            for scheduler in by_step:
+                scheduler.step()
+        if epochs:
+            for scheduler in by_epoch:
+                scheduler.step()

@@ -1,0 +1,142 @@
+"""mmengine's runner, strict about weights and exact about resuming."""
+
+import re
+from typing import Callable, Optional, Union
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from torch import nn
+
+from ..compat.safe_load import check_state_dict
+from ..models.utils import check_loaded, check_prefixes, forget_pretrained, record_loads
+from .resume import check_resumable, follow_config, hyperparameters, run_settings
+
+_STRIP_WRAPPER = [(r'^module\.', '')]
+
+
+class StrictRunner(Runner):
+    """A runner that never goes on with weights that were not loaded.
+
+    - ``load_from``, ``tools/test.py`` and every ``init_cfg=dict(type='Pretrained')``: all tensors
+      must be found, with their shapes, or the run ends with a table of what differs. With
+      ``partial_load = True`` in the config (``--partial``) what fits is taken, the rest is named.
+    - ``resume``: the checkpoint must be of the same model and optimizer. The schedule is that of
+      the config; where it is not that of the checkpoint, it is rebuilt at the place reached.
+    """
+
+    _resuming = False
+    _resumed: Optional[dict] = None
+
+    def _init_model_weights(self) -> None:
+        model = self.bare_model
+        if self._resume and self._load_from is not None:  # all of it comes from there
+            forget_pretrained(model)
+        check_prefixes(model)
+        with record_loads() as record:
+            super()._init_model_weights()
+        check_loaded(model, record, self.partial)
+
+    @property
+    def bare_model(self) -> nn.Module:
+        """The model without its wrapper (DDP)."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    @property
+    def partial(self) -> bool:
+        """Whether a checkpoint may fit in part."""
+        return bool(self.cfg.get('partial_load', False))
+
+    def register_hook(self, hook, priority=None) -> None:
+        """As in the parent; ``CheckpointHook`` is the one that deletes after it has written."""
+        if isinstance(hook, dict) and hook.get('type') == 'CheckpointHook':
+            hook = dict(hook, type='greenmim_mm.CheckpointHook')
+        super().register_hook(hook, priority)
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: Union[str, Callable] = 'cpu',
+        strict: bool = True,
+        revise_keys: list = _STRIP_WRAPPER,
+    ) -> dict:
+        """Load all weights of the model from a file, or raise.
+
+        Args:
+            filename (str): Path or URL.
+            map_location (str | Callable): Defaults to 'cpu'.
+            strict (bool): False takes what fits; so does ``partial_load`` in the config.
+                Defaults to True.
+            revise_keys (list): Patterns and replacements for the keys. Defaults to stripping
+                ``module.``.
+
+        Raises:
+            ValueError: If the weights do not fit the model, with what differs.
+        """
+        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, logger=self.logger)
+        weights = checkpoint.get('state_dict', checkpoint)
+        check_state_dict(weights, f'checkpoint {filename}')
+        checkpoint = dict(checkpoint, state_dict=_revised(weights, revise_keys))
+        if self._resuming:
+            check_resumable(self, checkpoint, filename)
+            self._resumed = checkpoint
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        with record_loads() as record:
+            load_state_dict(self.bare_model, checkpoint['state_dict'], logger='silent')
+        differences = record.of(self.bare_model)
+        if differences and strict and not (self.partial or self._resuming):
+            raise ValueError(
+                f'{filename} does not fit the config. {differences.describe()}\n'
+                '--partial takes what fits'
+            )
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        if differences:
+            self.logger.warning(f'{filename} fits in part. {differences.describe()}')
+        return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: Union[str, Callable] = 'default',
+    ) -> None:
+        """Go on from a checkpoint of the same model, by the schedule of this config.
+
+        Raises:
+            ValueError: If model or optimizer of the checkpoint are not those of the config, or
+                it is further than the config goes.
+        """
+        wanted = hyperparameters(self.optim_wrapper)
+        seed = self._randomness_cfg.get('seed')
+        self._resuming = True
+        try:
+            super().resume(filename, resume_optimizer, False, map_location)
+        finally:
+            self._resuming = False
+        checkpoint, self._resumed = self._resumed, None
+        if seed is not None:  # the parent takes that of the checkpoint
+            self._randomness_cfg.update(seed=seed)
+            self.set_randomness(**self._randomness_cfg)
+        # the parent takes these from the log of the checkpoint
+        self.message_hub.update_info('seed', self.seed)
+        self.message_hub.update_info('cfg', self.cfg.pretty_text)
+        if resume_param_scheduler:
+            follow_config(self, checkpoint, wanted, seed)
+
+    def save_checkpoint(self, *args, meta: Optional[dict] = None, **kwargs) -> None:
+        """As in the parent, with what a later resume compares under ``meta['run']``."""
+        super().save_checkpoint(*args, meta=dict(meta or {}, run=run_settings(self)), **kwargs)
+
+
+def _revised(weights: dict, revise_keys: list) -> dict:
+    """The weights under keys in which every pattern is replaced."""
+    revised = type(weights)()
+    for key, value in weights.items():
+        for pattern, replacement in revise_keys:
+            key = re.sub(pattern, replacement, key)
+        revised[key] = value
+    if hasattr(weights, '_metadata'):
+        revised._metadata = weights._metadata
+    return revised
