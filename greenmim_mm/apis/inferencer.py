@@ -12,8 +12,9 @@ from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..compat.safe_load import load_checkpoint_file
+from ..compat.safe_load import load_checkpoint_file, weights_of
 from ..datasets import EXTENSIONS, find_images
+from ..models.utils import load_and_compare
 from ..registry import MODELS
 from ..sparsity import RandomMasking
 
@@ -154,11 +155,10 @@ class GreenMIMInferencer(BaseInferencer):
         model = MODELS.build(cfg.model)
         if not hasattr(model, 'reconstruct'):
             raise ValueError(f'the config must be of GreenMIM pre-training, got {cfg.model.type}')
-        state_dict = load_checkpoint_file(weights)['state_dict']
-        try:
-            model.load_state_dict(state_dict)
-        except RuntimeError as error:
-            raise ValueError(f'{weights} does not fit the config: {error}') from error
+        state_dict = weights_of(load_checkpoint_file(weights), weights)
+        differences = load_and_compare(model, state_dict)
+        if differences:
+            raise ValueError(f'{weights} does not fit the config. {differences.describe()}')
         return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Config) -> Compose:

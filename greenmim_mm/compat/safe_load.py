@@ -9,6 +9,7 @@ taken from any file, and one's own run can be resumed from it.
 """
 
 import ast
+import json
 import os.path as osp
 import pickle
 from types import SimpleNamespace
@@ -138,19 +139,21 @@ def _load_safetensors(path: str, filename: str, map_location: Optional[str]) -> 
     try:
         with safe_open(path, 'pt', device=str(map_location or 'cpu')) as file:
             state_dict = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            meta = {key: _literal(value) for key, value in (file.metadata() or {}).items()}
+            meta = {key: _value(value) for key, value in (file.metadata() or {}).items()}
     except (SafetensorError, OSError) as error:
         raise ValueError(f'checkpoint {filename} cannot be read: {error}') from error
     check_state_dict(state_dict, f'checkpoint {filename}')
     return dict(state_dict=state_dict, meta=meta)
 
 
-def _literal(text: str) -> Any:
-    """The value that a text spells (``publish_model.py`` writes ``str(value)``), or the text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def _value(text: str) -> Any:
+    """The value that a text of ``publish_model.py`` spells, else the text itself."""
+    for read in (json.loads, ast.literal_eval) if text[:1] in '{[(' else (json.loads,):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
 
 
 def check_state_dict(state_dict: Any, what: str) -> None:

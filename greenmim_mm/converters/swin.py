@@ -83,6 +83,9 @@ def _build(conversion: Conversion, img_size: int) -> GreenSwinTransformer:
 def convert_swin(path: str, merge_order: str, img_size: int = 224) -> Conversion:
     """Weights of a Swin for ``GreenSwinTransformer`` (and MMPretrain's and MMDetection's Swin).
 
+    Read are the layouts of the released GreenMIM, SimMIM, Swin's own repository and timm, as
+    ``publish_model.py --to timm`` writes it, too.
+
     Where the file has a smaller table because a map is smaller than the window (14 px
     windows on the 7 x 7 map of the last stage), its offsets keep their meaning: it becomes the
     middle of ours, and the edge is repeated outwards.
@@ -104,13 +107,17 @@ def convert_swin(path: str, merge_order: str, img_size: int = 224) -> Conversion
     model = _build(conversion, img_size)
     own = model.state_dict()
     last = len(model.stages) - 1
+    # timm 0.9 and later has the merge at the start of a stage, all others at the end of the last
+    of_timm = not any(key.startswith('layers.0.downsample.') for key in conversion.left)
     for key in list(conversion.left):
         value = conversion.left[key]
         if key in ('norm.weight', 'norm.bias'):
             conversion.copy(key, f'norm{last}.{key.split(".")[1]}')
         elif '.downsample.' in key:
             merged = merge_to_channel_major(value, merge_order)
-            conversion.put([key], key.replace('layers.', 'stages.'), merged, 'permuted')
+            stage = int(key.split('.')[1]) - of_timm
+            new = f'stages.{stage}.{key.split(".", 2)[2]}'
+            conversion.put([key], new, merged, 'permuted')
         elif key.endswith('relative_position_bias_table'):
             new = key.replace('layers.', 'stages.').replace('.attn.', '.attn.w_msa.')
             side, own_side = (round(len(table) ** 0.5) for table in (value, own[new]))

@@ -10,8 +10,26 @@ from typing import Sequence
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_command(command: Sequence[str], log: Path, label: str = '', threads: int = 0) -> bool:
-    """Run ``python COMMAND`` in the repository, show its progress lines, keep all it prints.
+def find_tool(name: str) -> Path:
+    """A script of ``tools/``: in the clone, or where the installed package keeps it.
+
+    Args:
+        name (str): For example ``'tools/train.py'``.
+
+    Raises:
+        FileNotFoundError: If it is in neither.
+    """
+    places = [ROOT / name, ROOT / 'greenmim_mm' / '.mim' / name]
+    for place in places:
+        if place.is_file():
+            return place
+    raise FileNotFoundError(f'{name} is neither {places[0]} nor {places[1]}')
+
+
+def run_command(
+    command: Sequence[str], log: Path, label: str = '', threads: int = 0, cwd: Path = ROOT
+) -> bool:
+    """Run ``python COMMAND``, show its progress lines, keep all it prints.
 
     Args:
         command (Sequence[str]): Script and arguments.
@@ -19,6 +37,7 @@ def run_command(command: Sequence[str], log: Path, label: str = '', threads: int
         label (str): Put before each progress line. Defaults to ''.
         threads (int): CPU threads at the most; 0: as many as the command likes. A smaller
             ``OMP_NUM_THREADS`` holds. Defaults to 0.
+        cwd (Path): Folder that it runs in. Defaults to the repository.
 
     Returns:
         bool: Whether it succeeded; if not, the end of its output is printed.
@@ -29,7 +48,7 @@ def run_command(command: Sequence[str], log: Path, label: str = '', threads: int
         environment['OMP_NUM_THREADS'] = str(min(threads, wanted))
     with open(log, 'w') as file:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=environment, text=True,
+            [sys.executable, *command], cwd=cwd, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         for line in process.stdout:

@@ -29,6 +29,7 @@ from .checks import (
     CheckError,
     check_checkpoints,
     check_datasets,
+    check_schedule,
     enforce,
     say,
 )
@@ -213,8 +214,12 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
         cfg (Config): The complete config.
         loaders (Tuple[str, ...]): Loaders whose data must be there.
     """
-    starts = 'train_dataloader' in loaders and not cfg.get('resume')
-    enforce([*check_checkpoints(cfg, starts), *check_datasets(cfg, loaders)])
+    trains = 'train_dataloader' in loaders
+    findings = check_checkpoints(cfg, starts=trains and not cfg.get('resume'))
+    findings += check_datasets(cfg, loaders)
+    if trains:
+        findings += check_schedule(cfg)
+    enforce(findings)
     load_safely_in_mmengine()
     save_atomically()
     fit_to_hardware(cfg)

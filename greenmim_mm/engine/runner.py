@@ -5,11 +5,18 @@ from typing import Callable, Optional, Union
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from ..compat.safe_load import check_state_dict
-from ..models.utils import check_loaded, check_prefixes, forget_pretrained, record_loads
+from ..models.utils import (
+    check_loaded,
+    check_prefixes,
+    forget_pretrained,
+    load_and_compare,
+    record_loads,
+)
+from .checks import CheckError
 from .resume import check_resumable, follow_config, hyperparameters, run_settings
 
 _STRIP_WRAPPER = [(r'^module\.', '')]
@@ -71,7 +78,7 @@ class StrictRunner(Runner):
                 ``module.``.
 
         Raises:
-            ValueError: If the weights do not fit the model, with what differs.
+            CheckError: If the weights do not fit the model, with what differs.
         """
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, logger=self.logger)
         weights = checkpoint.get('state_dict', checkpoint)
@@ -81,11 +88,9 @@ class StrictRunner(Runner):
             check_resumable(self, checkpoint, filename)
             self._resumed = checkpoint
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        with record_loads() as record:
-            load_state_dict(self.bare_model, checkpoint['state_dict'], logger='silent')
-        differences = record.of(self.bare_model)
+        differences = load_and_compare(self.bare_model, checkpoint['state_dict'])
         if differences and strict and not (self.partial or self._resuming):
-            raise ValueError(
+            raise CheckError(
                 f'{filename} does not fit the config. {differences.describe()}\n'
                 '--partial takes what fits'
             )

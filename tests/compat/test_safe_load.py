@@ -1,12 +1,18 @@
+import json
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from greenmim_mm.compat.safe_load import load_checkpoint_file
+from greenmim_mm.compat.safe_load import (
+    load_checkpoint_file,
+    load_safely_in_mmengine,
+    weights_of,
+)
 
 
 class Attack:
@@ -101,3 +107,69 @@ def test_missing_truncated_and_foreign_files(tmp_path):
     bad.write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(ValueError, match=r'bad\.pth'):
         load_checkpoint_file(str(bad))
+
+
+@pytest.mark.parametrize('content,message', [
+    (dict(state_dict=None), "'state_dict' must be a dict of tensors, got NoneType"),
+    (dict(state_dict={}), "'state_dict' is empty"),
+    (dict(state_dict=torch.nn.Linear(1, 1)), "'state_dict' must be a dict of tensors, got a pickl"),
+    (dict(state_dict={'a.weight': 0.5}), "must hold tensors only, got float under 'a.weight'"),
+    (dict(state_dict={'a.weight': [0.5]}), "must hold tensors only, got list under 'a.weight'"),
+    (torch.nn.Linear(1, 1), 'must hold a dict, got a pickled model; save model.state_dict'),
+    ([1, 2], 'must hold a dict, got list'),
+])  # fmt: skip
+def test_what_is_no_state_dict_is_refused(tmp_path, content, message):
+    file = tmp_path / 'x.pth'
+    torch.save(content, file)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_checkpoint_file(str(file))
+
+
+@pytest.mark.parametrize('content,keys', [
+    (dict(state_dict={'a': torch.ones(1)}), ['a']),
+    (dict(model={'a': torch.ones(1)}, epoch=3), ['a']),
+    (dict(module={'a': torch.ones(1)}), ['a']),
+    ({'a.weight': torch.ones(1), 'epoch': 3}, ['a.weight']),
+])  # fmt: skip
+def test_where_weights_are_looked_for(content, keys):
+    assert list(weights_of(content, 'x.pth')) == keys
+
+
+@pytest.mark.parametrize('content,message', [
+    (dict(model=None), "'model' must be a dict of tensors, got NoneType"),
+    (dict(model={}), "'model' is empty"),
+    (dict(epoch=3, name='x'), 'holds no weights'),
+    ({}, 'holds no weights'),
+    ({'a.weight': torch.ones(1), 'a.bias': 0.5}, "got float under 'a.bias'"),
+])  # fmt: skip
+def test_where_no_weights_are(content, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        weights_of(content, 'x.pth')
+
+
+@pytest.mark.parametrize('spell', [json.dumps, str], ids=['json', 'str, until version 0.1'])
+def test_safetensors_are_read_as_checkpoints(tmp_path, spell):
+    """With what ``publish_model.py`` writes beside the weights: classes, epoch."""
+    safetensors = pytest.importorskip('safetensors.torch')
+    weights = {'backbone.w': torch.randn(3), 'head.b': torch.randn(2, 2).bfloat16()}
+    meta = dict(epoch=3, dataset_meta=dict(classes=['a', 'b']), time='20261125_1')
+    file = tmp_path / 'x.safetensors'
+    safetensors.save_file(weights, file, {key: spell(value) for key, value in meta.items()})
+    loaded = load_checkpoint_file(str(file))
+    assert all(torch.equal(loaded['state_dict'][key], value) for key, value in weights.items())
+    assert loaded['meta'] == meta
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(ValueError, match=r'x\.safetensors cannot be read'):
+        load_checkpoint_file(str(file))
+
+
+def test_mmengine_reads_safetensors_too(tmp_path):
+    """``load_from``, ``init_cfg`` and ``tools/test.py`` go through its loader."""
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    safetensors = pytest.importorskip('safetensors.torch')
+    load_safely_in_mmengine()
+    file = tmp_path / 'x.safetensors'
+    safetensors.save_file({'w': torch.ones(3)}, file)
+    loaded = CheckpointLoader.load_checkpoint(str(file), map_location='cpu')
+    assert loaded['state_dict']['w'].tolist() == [1, 1, 1]

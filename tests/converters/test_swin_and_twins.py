@@ -283,3 +283,18 @@ def test_not_a_twins(tmp_path):
         convert_twins(save(tmp_path, swin_weights([4] * 4)))
     with pytest.raises(ValueError, match=r'no Twins-SVT is known with widths \[16, 16, 16, 32\]'):
         convert_twins(save(tmp_path, twins_weights()))
+
+
+@pytest.mark.parametrize('depths', [[2, 2], [2, 2, 4], [2, 2, 2, 2]], ids=len)
+def test_a_swin_in_the_layout_of_timm_comes_back(tmp_path, depths):
+    """There and back: every tensor is where it was, whatever the number of stages."""
+    arch = dict(embed_dims=16, depths=depths, num_heads=[1, 2, 2, 4][: len(depths)])
+    model = GreenSwinTransformer(arch, window_size=4, out_indices=(len(depths) - 1,))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    weights = mmpretrain_swin_to_timm(model.state_dict())
+    assert 'layers.1.downsample.reduction.weight' in weights  # timm's place of the first merge
+    conversion = convert_swin(save(tmp_path, weights), 'column')
+    assert set(conversion.weights) == set(model.state_dict())
+    for key, value in model.state_dict().items():
+        assert torch.equal(conversion.weights[key], value), key

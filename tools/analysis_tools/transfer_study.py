@@ -20,7 +20,7 @@ from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
-from greenmim_mm.engine.commands import ROOT, run_command
+from greenmim_mm.engine.commands import ROOT, find_tool, run_command
 
 SCRATCH = 'scratch'
 
@@ -96,12 +96,12 @@ def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, float]:
     if checkpoint is None:
         start, options = [], [*options, 'model.backbone.init_cfg=None']
     command = [
-        'tools/train.py', os.path.abspath(args.config), '--work-dir', str(folder.resolve()),
-        '--resume', *start, '--cfg-options', *options,
+        str(find_tool('tools/train.py')), os.path.abspath(args.config), '--work-dir',
+        str(folder.resolve()), '--resume', *start, '--cfg-options', *options,
     ]  # fmt: skip
     print(f'$ python {shlex.join(command)}', flush=True)
     threads = max(1, (os.cpu_count() or 1) // args.jobs) if args.jobs > 1 else 0
-    if not run_command(command, folder / 'run.log', f'{name}, seed {seed}: ', threads):
+    if not run_command(command, folder / 'run.log', f'{name}, seed {seed}: ', threads, Path.cwd()):
         raise SystemExit(f'error: the run in {folder} failed; its output is in run.log')
     metrics = last_evaluation(folder)
     done.write_text(json.dumps(dict(checkpoint=checkpoint, metrics=metrics)))
@@ -126,7 +126,9 @@ def main() -> None:
     for (name, _), values in zip(runs, metrics):
         results[name].append(values)
     table = study_table(results, args.metrics)
-    command = shlex.join([os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]])
+    script = Path(sys.argv[0]).resolve()
+    script = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script
+    command = shlex.join([str(script), *sys.argv[1:]])
     (args.work_dir / 'results.json').write_text(
         json.dumps(dict(command=command, seeds=args.seeds, results=results), indent=1)
     )

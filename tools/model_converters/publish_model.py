@@ -11,6 +11,7 @@ the backbone of a Swin (and the linear classifier, where there is one) under tim
 
 import argparse
 import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import Dict
@@ -30,7 +31,6 @@ KEPT_META = ('dataset_meta', 'epoch', 'iter', 'mmengine_version', 'experiment_na
 
 def select(state_dict: Dict[str, Tensor], args: argparse.Namespace) -> Dict[str, Tensor]:
     """Tensors to publish, under the keys to publish them."""
-    state_dict = {key: value for key, value in state_dict.items() if isinstance(value, Tensor)}
     if not args.backbone and args.to == 'mm':
         return state_dict
     backbone = {k[len(PREFIX) :]: v for k, v in state_dict.items() if k.startswith(PREFIX)}
@@ -53,7 +53,8 @@ def write(file: Path, state_dict: Dict[str, Tensor], meta: dict) -> None:
         from safetensors.torch import save_file
     except ImportError as error:
         raise ValueError('.safetensors needs pip install safetensors') from error
-    save_file(state_dict, file, {key: str(value) for key, value in meta.items()})
+    texts = {key: json.dumps(value, default=str) for key, value in meta.items()}
+    save_file(state_dict, file, texts)
 
 
 def main() -> None:
@@ -68,7 +69,7 @@ def main() -> None:
     if args.target.suffix not in ('.pth', '.safetensors'):
         parser.error(f'the file must end in .pth or .safetensors, got {args.target.name}')
     checkpoint = load_checkpoint_file(str(args.source))
-    if not isinstance(checkpoint.get('state_dict'), dict):
+    if 'state_dict' not in checkpoint:
         raise ValueError(f'{args.source} has no state_dict; its keys are {list(checkpoint)[:6]}')
     state_dict = select(checkpoint['state_dict'], args)
     source_meta = checkpoint.get('meta') or {}

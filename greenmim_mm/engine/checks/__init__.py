@@ -6,6 +6,7 @@ builds no model and changes nothing. :func:`enforce` says the warnings and ends 
 
 from .files import check_datasets
 from .finding import CheckError, Finding, enforce, say
+from .schedule import check_schedule
 from .weights import check_checkpoints
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     'Finding',
     'check_checkpoints',
     'check_datasets',
+    'check_schedule',
     'enforce',
     'say',
 ]

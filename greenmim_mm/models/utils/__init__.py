@@ -1,5 +1,5 @@
 from .differences import Differences, compare_shapes
-from .load_record import LoadRecord, record_loads
+from .load_record import LoadRecord, load_and_compare, record_loads
 from .pretrained import (
     StrictInit,
     check_loaded,
@@ -19,6 +19,7 @@ __all__ = [
     'compare_shapes',
     'fit_state_dict',
     'forget_pretrained',
+    'load_and_compare',
     'load_pretrained',
     'record_loads',
     'split_pretrained_cfg',

@@ -79,20 +79,21 @@ class Differences:
                 yield sentence
 
     def _keys(self) -> List[str]:
-        lines, room = [], SHOWN
         shapes = [
             f'{key} (checkpoint {theirs}, model {ours})'
             for key, (theirs, ours) in self.shapes.items()
         ]
-        for keys, what in (
-            (shapes, 'shapes differ'),
-            (self.missing, 'keys of the model are missing in the checkpoint'),
-            (self.unknown, 'keys of the checkpoint are unknown to the model'),
-        ):
-            if keys:
-                shown, room = keys[:room], max(0, room - len(keys))
-                more = ', ...' if len(keys) > len(shown) else ''
-                lines.append(f'{len(keys)} {what}: {", ".join(shown)}{more}'.replace(': , ', ': '))
+        kinds = {
+            'shapes differ': shapes,
+            'keys of the model are missing in the checkpoint': self.missing,
+            'keys of the checkpoint are unknown to the model': self.unknown,
+        }
+        kinds = {what: keys for what, keys in kinds.items() if keys}
+        lines = []
+        for what, keys in kinds.items():
+            shown = keys[: SHOWN // len(kinds)]
+            more = ', ...' if len(keys) > len(shown) else ''
+            lines.append(f'{len(keys)} {what}: {", ".join(shown)}{more}')
         return lines
 
 

@@ -3,7 +3,8 @@
 from contextlib import contextmanager
 from typing import Dict, Iterator, List, Set, Tuple
 
-from torch import nn
+from mmengine.runner.checkpoint import load_state_dict
+from torch import Tensor, nn
 
 from .differences import Differences, Shape
 
@@ -18,8 +19,8 @@ class LoadRecord:
         loaded (Set[int]): ``id`` of every parameter and buffer that got its value from a file.
         shapes (Dict[str, Tuple[Shape, Shape]]): By key, shapes in the file and in the module,
             where they differ.
-        offered (List[str]): All keys that a module was offered, as its loader named them.
-        unknown (List[str]): Those that no module wanted.
+        offered (Dict[str, None]): All keys that a module was offered, as its loader named them.
+        unknown (Dict[str, None]): Those that no module wanted.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,8 @@ class LoadRecord:
                 self.loaded.add(id(tensor))
             else:
                 self.shapes[prefix + name] = (tuple(given.shape), tuple(tensor.shape))
-        self.offered.update(dict.fromkeys(state_dict))
+        if not prefix:  # deeper ones are parts of it
+            self.offered.update(dict.fromkeys(state_dict))
         self.unknown.update(dict.fromkeys(unexpected))
 
     def of(self, module: nn.Module, prefix: str = '') -> Differences:
@@ -92,3 +94,18 @@ def record_loads() -> Iterator[LoadRecord]:
         yield record
     finally:
         nn.Module._load_from_state_dict = original
+
+
+def load_and_compare(model: nn.Module, state_dict: Dict[str, Tensor]) -> Differences:
+    """Load what fits of a state dict, through the load hooks of the modules.
+
+    Args:
+        model (nn.Module): Changed in place.
+        state_dict (Dict[str, Tensor]): Of the whole model.
+
+    Returns:
+        Differences: What was not loaded; the caller decides whether that is an error.
+    """
+    with record_loads() as record:
+        load_state_dict(model, state_dict, logger='silent')
+    return record.of(model)
