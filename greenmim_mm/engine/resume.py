@@ -1,6 +1,7 @@
 """Going on from a checkpoint: the same model, the schedule of the config, the place reached."""
 
-from typing import Any, Dict, List, Optional
+from types import SimpleNamespace
+from typing import Any, Callable, Dict, List, Optional
 
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -132,7 +133,7 @@ def follow_config(
     for group, settings in zip(groups, wanted):
         group.update(settings)
     runner.train_loop._epoch, runner.train_loop._iter = place
-    _step_to(runner, schedulers, *place)
+    _step_to(schedulers, *place)
     what = '; '.join(changes) or f'step {checkpoint["meta"]["iter"]} lies inside an epoch'
     say(
         f'--resume: this run differs from that of the checkpoint: {what}. The config holds: its '
@@ -198,13 +199,16 @@ def _place(checkpoint: dict, runner: Runner) -> tuple:
     return meta['epoch'], meta['iter'] * old // images_per_step(runner)
 
 
-def _step_to(runner: Runner, schedulers: list, epochs: int, steps: int) -> None:
-    """Step fresh schedulers as ``ParamSchedulerHook`` would have until there."""
+def _step_to(schedulers: list, epochs: int, steps: int) -> None:
+    """Step fresh schedulers as ``ParamSchedulerHook`` would have until there.
+
+    mmengine makes a group per parameter, hundreds of them, but few differ in what is scheduled:
+    only one of each kind is stepped, and the others get its values. A million steps take seconds.
+    """
+    optimizers = {id(scheduler.optimizer): scheduler.optimizer for scheduler in schedulers}
+    restore = [_thin_out(optimizer, schedulers) for optimizer in optimizers.values()]
     by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
     by_step = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
-    for wrapper in {id(s.optimizer): s.optimizer for s in schedulers}.values():
-        # torch's order of calls was kept, in the run before
-        wrapper._global_step = max(getattr(wrapper, '_global_step', 0), 0)
     per_epoch = steps // epochs if epochs else steps
     for epoch in range(max(epochs, 1)):
         last = epoch == max(epochs, 1) - 1
@@ -214,3 +218,31 @@ def _step_to(runner: Runner, schedulers: list, epochs: int, steps: int) -> None:
         if epochs:
             for scheduler in by_epoch:
                 scheduler.step()
+    for step in restore:
+        step()
+
+
+def _thin_out(optimizer: Any, schedulers: list) -> Callable[[], None]:
+    """Let schedulers see one group of each kind; returns what undoes it, values handed on."""
+    schedulers = [scheduler for scheduler in schedulers if scheduler.optimizer is optimizer]
+    names = sorted({scheduler.param_name for scheduler in schedulers})
+    groups = optimizer.param_groups
+    kinds = [tuple((group[name], group[f'initial_{name}']) for name in names) for group in groups]
+    first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
+    whole = [scheduler.base_values for scheduler in schedulers]
+    # the wrapper's step counts its calls, and a scheduler warns where there were none
+    stand_in = SimpleNamespace(
+        param_groups=[groups[i] for i in first.values()], step=optimizer.step, _global_step=0
+    )
+    for scheduler in schedulers:
+        scheduler.optimizer = stand_in
+        scheduler.base_values = [scheduler.base_values[i] for i in first.values()]
+
+    def undo() -> None:
+        for group, kind in zip(groups, kinds):
+            group.update({name: groups[first[kind]][name] for name in names})
+        for scheduler, base_values in zip(schedulers, whole):
+            scheduler.optimizer, scheduler.base_values = optimizer, base_values
+            scheduler._last_value = [group[scheduler.param_name] for group in groups]
+
+    return undo

@@ -1,5 +1,7 @@
 """Runs of a few steps in the tests' own process, where imports are paid for once."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -7,6 +9,8 @@ from PIL import Image
 
 from greenmim_mm.engine import launch
 from tests.tools.conftest import PRETRAIN, ROOT
+
+NUMBER = count()
 
 
 @pytest.fixture(scope='session')
@@ -28,6 +32,7 @@ def small_run(photos):
         cfg = Config.fromfile(ROOT / PRETRAIN)
         cfg.work_dir = str(work_dir)
         cfg.launcher = 'none'
+        cfg.experiment_name = f'run_{next(NUMBER)}'  # mmengine's names have seconds only
         cfg.merge_from_dict({
             'train_dataloader.dataset.data_root': str(photos),
             'train_dataloader.batch_size': 4,
