@@ -16,6 +16,7 @@ from tests.tools.conftest import (
     DETECT,
     PRETRAIN,
     ROOT,
+    detect_options,
     environment,
     pretrain_options,
     refusal,
@@ -72,6 +73,31 @@ def test_resume_without_a_checkpoint_starts_anew(toy, tmp_path):
                       *pretrain_options(toy, 'train_cfg.max_epochs=1'))  # fmt: skip
     assert 'no checkpoint, starting anew' in result.log
     assert sorted(scalars(tmp_path)) == [1, 2, 3, 4]
+
+
+def test_a_lost_checkpoint_ends_resume_with_an_error(toy, tmp_path):
+    (tmp_path / 'last_checkpoint').write_text('/gone/epoch_7.pth')
+    said = refusal('tools/train.py', PRETRAIN, '--work-dir', tmp_path, '--resume',
+                   *pretrain_options(toy))  # fmt: skip
+    assert 'names /gone/epoch_7.pth, which is not there' in said
+
+
+def test_resume_with_another_model_is_one_clear_error(toy, pretrained, tmp_path):
+    """It ended in a segmentation fault, or trained on other weights with exit status 0."""
+    work_dir = shutil.copytree(pretrained.work_dir, tmp_path / 'run')
+    options = pretrain_options(toy, 'train_cfg.max_epochs=3', 'model.neck.embed_dims=64')
+    said = refusal('tools/train.py', PRETRAIN, '--work-dir', work_dir, '--resume', *options)
+    assert f'{work_dir}/epoch_2.pth is of another model than the config' in said
+    assert 'The decoder of the checkpoint has width 128, the model 64.' in said
+    assert not (work_dir / 'epoch_3.pth').exists()
+
+
+def test_weights_of_pre_training_are_not_evaluated_as_a_detector(toy, pretrained, tmp_path):
+    """It had exit status 0 and AP 0.000."""
+    said = refusal('tools/test.py', DETECT, pretrained.checkpoint, '--work-dir', tmp_path,
+                   *detect_options(toy))  # fmt: skip
+    assert 'does not fit the config' in said and 'It is a checkpoint of pre-training' in said
+    assert 'keys of the model are missing in the checkpoint' in said and '--partial' in said
 
 
 @pytest.mark.parametrize('config,path,layout', [
