@@ -17,7 +17,6 @@ from typing import Optional, Tuple
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
-from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed
@@ -225,7 +224,7 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     fit_to_hardware(cfg)
     keep_freed_memory()
     import_quietly(cfg.get('default_scope'))
-    if is_main_process():
+    if int(os.environ.get('RANK', 0)) == 0:
         for name in remove_leftovers(cfg.work_dir):
             say(f'removed {name}, left by a save that was interrupted')
     if 'runner_type' in cfg:

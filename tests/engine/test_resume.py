@@ -45,6 +45,23 @@ def test_the_same_config_goes_on_as_if_nothing_had_been(first_run, half, small_r
     assert all(torch.equal(ours['state_dict'][k], v) for k, v in theirs['state_dict'].items())
 
 
+def test_averaged_weights_go_on_too(small_run, tmp_path):
+    """``EMAHook`` swaps the two sets of weights in the checkpoint."""
+    hooks = [dict(type='EMAHook', momentum=0.5), dict(type='greenmim_mm.ReproducibilityHook')]
+    options = {'custom_hooks': hooks, 'default_hooks.checkpoint.max_keep_ckpts': -1}
+    small_run(tmp_path / 'whole', **options).train()
+    (tmp_path / 'half').mkdir()
+    shutil.copy(tmp_path / 'whole' / 'epoch_1.pth', tmp_path / 'half')
+    small_run(tmp_path / 'half', auto_resume=True, **options).train()
+    whole, half = (
+        load_checkpoint_file(str(tmp_path / name / 'epoch_2.pth')) for name in ('whole', 'half')
+    )
+    for part in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(half[part][key], value) for key, value in whole[part].items())
+    key = 'neck.decoder_pred.weight'
+    assert not torch.equal(whole['state_dict'][key], whole['ema_state_dict'][f'module.{key}'])
+
+
 @pytest.mark.parametrize('options,changed', [
     (epochs(4), 'max_epochs 2 -> 4'),
     (epochs(4, **{'optim_wrapper.optimizer.lr': 1e-3}), 'lr 0.002 -> 0.001'),
