@@ -24,7 +24,7 @@ from torch import distributed
 from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
 from .checkpoint import latest_checkpoint, save_atomically
-from .checks import CheckError, check_datasets, enforce, say
+from .checks import CheckError, check_classes, check_datasets, enforce, say
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,7 +187,7 @@ def check_pretrained(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
-    """Check the data, then build the runner.
+    """Check the data and its classes, then build the runner.
 
     Args:
         cfg (Config): The complete config.
@@ -199,6 +199,7 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     fit_to_hardware(cfg)
     keep_freed_memory()
     import_quietly(cfg.get('default_scope'))
+    enforce(check_classes(cfg, loaders))
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
 
 

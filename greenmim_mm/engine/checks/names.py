@@ -25,7 +25,7 @@ def difference(ours: Sequence[str], theirs: Sequence[str], our_name: str, their_
             near = [
                 f'{word!r} is near {found[0]!r}'
                 for word in only[:SHOWN]
-                if (found := get_close_matches(str(word), list(map(str, others)), 1, 0.7))
+                if (found := get_close_matches(str(word), list(map(str, others)), 1))
             ]
             lines.append(line + (f' ({", ".join(near)})' if near else ''))
     if not lines:
@@ -41,13 +41,12 @@ def difference(ours: Sequence[str], theirs: Sequence[str], our_name: str, their_
 
 def config_line(key: str, value: str) -> str:
     """The line of a config that sets a dotted key."""
-    first, *inner = key.split('.')
-    if any(part.isdigit() for part in inner):  # an entry of a list cannot be set alone
-        return f'# in {key}:\n{value}'
-    *outer, last = [first, *inner]
+    *outer, last = key.split('.')
+    text = f'{last}={value}'
+    if any(part.isdigit() for part in outer):  # an entry of a list cannot be set alone
+        return f'# in {".".join(outer)}:\n{text}'
     if not outer:
         return f'{last} = {value}'
-    text = f'{last}={value}'
     for part in reversed(outer[1:]):
         text = f'{part}=dict({text})'
     return f'{outer[0]} = dict({text})'

@@ -42,7 +42,7 @@ class CocoChecker:
         self.classes: Tuple[str, ...] = tuple(c.get('name') for c in data['categories'])
         entries = unique(data['images'], 'image', self._found)
         self.image_ids = frozenset(image['id'] for image in entries.values())
-        boxes = boxes_by_image(data['annotations'])
+        boxes = boxes_by_image(data['annotations'] if folder is not None else [])
         images = Images(entries, boxes, folder, every_pixel, self._found)
         keys = frozenset(entries)
         annotations = Annotations(

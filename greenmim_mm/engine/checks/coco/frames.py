@@ -52,7 +52,10 @@ def find_move(stated: Size, picture: Picture) -> Optional[Move]:
 
 def is_box(box) -> bool:
     """Four finite numbers."""
-    return isinstance(box, list) and len(box) == 4 and all(is_number(n) for n in box)
+    if not isinstance(box, list) or len(box) != 4:
+        return False
+    x, y, width, height = box
+    return is_number(x) and is_number(y) and is_number(width) and is_number(height)
 
 
 def fits(boxes: Iterable[list], size: Size, pixels: float = 1) -> bool:

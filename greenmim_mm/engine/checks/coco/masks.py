@@ -12,7 +12,7 @@ Segmentation = Union[list, dict]
 
 def is_number(value) -> bool:
     """A finite number; JSON's true and NaN are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (float, int) and math.isfinite(value)
 
 
 def run_lengths(counts: Union[list, str]) -> List[int]:
