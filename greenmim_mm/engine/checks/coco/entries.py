@@ -10,6 +10,7 @@ from .frames import Move, find_move, is_box, vote
 from .masks import Found, is_number
 from .pictures import Picture, find_file, look
 
+_LONGEST = 2**20  # pixels of a side that OpenCV reads
 PARTS = ('images', 'annotations', 'categories')
 
 
@@ -111,6 +112,9 @@ class Images:
         self._found = found
         pictures: Dict[object, Picture] = {}
         for key, image in images.items():
+            if not isinstance(image.get('file_name'), str) or not image['file_name']:
+                found('no file name', f'image {image["id"]}: {str(image.get("file_name"))[:40]}')
+                continue
             if folder is not None:
                 image = self._find(image, folder)
                 picture = self._look(image, folder, every_pixel) if image else None
@@ -118,7 +122,7 @@ class Images:
                     continue
                 pictures[key] = picture
             elif not _has_size(image):
-                found('no size', f'{image.get("file_name")} (image {image["id"]})')
+                found('no size', f'{image["file_name"]} (image {image["id"]})')
                 continue
             self.kept[key] = image
         if folder is not None:
@@ -126,7 +130,7 @@ class Images:
         self._unite()
 
     def _find(self, image: dict, folder: Path) -> Optional[dict]:
-        name = image.get('file_name')
+        name = image['file_name']
         there = find_file(folder, name)
         if there is None:
             return self._found('missing file', f'{name} (image {image["id"]})')
@@ -180,7 +184,7 @@ class Images:
         """One image per file."""
         first: Dict[str, dict] = {}
         for key, image in self.kept.items():
-            name = image.get('file_name')
+            name = image['file_name']
             if name in first:
                 self._found('duplicate file name', f'{name} (image {image["id"]})')
             self.kept[key] = first.setdefault(name, image)
@@ -188,7 +192,7 @@ class Images:
 
 def _has_size(image: dict) -> bool:
     sides = (image.get('width'), image.get('height'))
-    return all(is_number(side) and side > 0 and side == int(side) for side in sides)
+    return all(is_number(side) and 0 < side <= _LONGEST and side == int(side) for side in sides)
 
 
 def boxes_by_image(annotations: List[dict]) -> Dict[object, List[list]]:

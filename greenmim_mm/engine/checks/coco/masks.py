@@ -1,6 +1,5 @@
 """Segmentations of COCO annotations: polygons and run-length encodings (RLE)."""
 
-import math
 from typing import Callable, List, Optional, Tuple, Union
 
 import numpy as np
@@ -11,8 +10,8 @@ Segmentation = Union[list, dict]
 
 
 def is_number(value) -> bool:
-    """A finite number; JSON's true and NaN are none."""
-    return type(value) in (float, int) and math.isfinite(value)
+    """A number of ordinary size; JSON's true, NaN and Infinity are none."""
+    return type(value) in (float, int) and -1e15 < value < 1e15
 
 
 def run_lengths(counts: Union[list, str]) -> List[int]:

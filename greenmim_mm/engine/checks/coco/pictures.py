@@ -25,15 +25,13 @@ class Picture:
     turn: Optional[int] = None
 
 
-def find_file(folder: Path, name) -> Optional[str]:
+def find_file(folder: Path, name: str) -> Optional[str]:
     """``name`` if that file is there, or what is left of it without leading folders.
 
     Args:
         folder (Path): Folder that file names are relative to.
-        name: ``file_name`` of the annotation file.
+        name (str): ``file_name`` of the annotation file.
     """
-    if not isinstance(name, str) or not name:
-        return None
     if (folder / name).is_file():
         return name
     parts = PurePosixPath(name.replace('\\', '/')).parts

@@ -25,6 +25,7 @@ PROBLEMS: Dict[str, Problem] = {
     'category without name': Problem('calls it category_ID', 'train test'),
     'duplicate annotation id': Problem('numbers them anew', 'train test'),
     'annotation id 0': Problem('numbers them anew', 'test'),
+    'no file name': Problem('drops the image', 'train test'),
     'file name with folders in front': Problem('takes them away'),
     'duplicate file name': Problem('makes them one image'),
     'missing file': Problem('drops the image'),

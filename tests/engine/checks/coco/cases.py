@@ -83,6 +83,8 @@ CASES = {  # name: kind of problem, how it is made, number of findings
     'id is no whole number: missing': lambda d, f: drop(d, 'id'),
     'id is no whole number: half': lambda d, f: first(d, id=1.5),
     'id is no whole number: category': lambda d, f: d['categories'].append(dict(id=[2], name='y')),
+    'no file name': lambda d, f: d['images'][1].pop('file_name'),
+    'no file name: list': lambda d, f: d['images'][1].update(file_name=['b.png']),
     'missing file': lambda d, f: (f / 'b.png').unlink(),
     'file name with folders in front': lambda d, f: d['images'][0].update(file_name='images/a.jpg'),
     'file name with folders in front: path': lambda d, f: d['images'][0].update(
@@ -170,6 +172,7 @@ ALSO = {  # further findings
 }
 
 LEFT = 2  # annotations, where nothing is lost
-LESS = ('missing file', 'unreadable image', 'no segmentation', 'unreadable image: empty',
+LESS = ('missing file', 'no file name', 'no file name: list', 'unreadable image',
+        'unreadable image: empty', 'no segmentation',
         'no segmentation: null', 'no segmentation: empty', 'no segmentation: string')  # fmt: skip
 MORE = ('duplicate annotation id', 'box over the border')
