@@ -24,7 +24,9 @@ def parse_args() -> argparse.Namespace:
     launch.add_common_arguments(parser)
     parser.add_argument('--out', help='file (.pkl) for the raw predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
-    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument(
+        '--show-dir', help='folder for pictures of the predictions, a file per image'
+    )
     parser.add_argument('--wait-time', type=float, default=2, help='seconds per shown picture')
     return parser.parse_args()
 
@@ -35,17 +37,22 @@ def main() -> None:
         raise SystemExit(f'--out must end in .pkl or .pickle, got {args.out}')
     cfg = launch.load_config(args)
     cfg.load_from, cfg.resume = args.checkpoint, False
-    if args.show or args.show_dir:
+    if args.show:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
-            raise SystemExit('--show and --show-dir need default_hooks.visualization in the config')
+            raise SystemExit('--show needs default_hooks.visualization in the config')
         # each package has its own names
-        enable = 'enable' if cfg.get('default_scope') == 'mmpretrain' else 'draw'
-        hook.update(ConfigDict({enable: True, 'show': args.show, 'wait_time': args.wait_time}))
-        if args.show_dir and cfg.get('default_scope') == 'mmseg':
-            cfg.visualizer.save_dir = args.show_dir
-        elif args.show_dir:
-            hook['test_out_dir' if enable == 'draw' else 'out_dir'] = args.show_dir
+        mmpretrain = cfg.get('default_scope') == 'mmpretrain'
+        own = dict(enable=True, interval=1) if mmpretrain else dict(draw=True)
+        hook.update(ConfigDict(show=True, wait_time=args.wait_time, **own))
+    if args.show_dir:
+        drawn = (cfg.get('default_hooks') or {}).get('visualization') or {}
+        pictures = dict(
+            type='greenmim_mm.PredictionPicturesHook',
+            out_dir=args.show_dir,
+            score_thr=drawn.get('score_thr'),
+        )
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
 
     launch.set_dataloader_defaults(cfg)
     runner = launch.build_runner(cfg, ('test_dataloader',))

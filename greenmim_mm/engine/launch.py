@@ -27,6 +27,7 @@ from .checkpoint import latest_checkpoint, remove_leftovers, save_atomically
 from .checks import (
     CheckError,
     check_checkpoints,
+    check_classes,
     check_datasets,
     check_schedule,
     enforce,
@@ -207,7 +208,7 @@ def start_backbone_from(cfg: Config, checkpoint: str) -> None:
 
 
 def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
-    """Check the data, then build the runner.
+    """Check the data and its classes, then build the runner.
 
     Args:
         cfg (Config): The complete config.
@@ -224,6 +225,7 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     fit_to_hardware(cfg)
     keep_freed_memory()
     import_quietly(cfg.get('default_scope'))
+    enforce(check_classes(cfg, loaders))
     if int(os.environ.get('RANK', 0)) == 0:
         for name in remove_leftovers(cfg.work_dir):
             say(f'removed {name}, left by a save that was interrupted')

@@ -7,10 +7,11 @@ from .figures import (
     plot_reconstructions,
 )
 from .report import write_report
-from .runs import read_scalars
+from .runs import defined, read_scalars
 from .study import last_evaluation, plot_study, study_table
 
 __all__ = [
+    'defined',
     'last_evaluation',
     'plot_detections',
     'plot_groups',

@@ -35,7 +35,7 @@ def plot_losses(runs: Dict[str, List[Dict]], path: str, key: str = 'loss') -> No
     figure = _figure(6, 3.2)
     axes = figure.subplots()
     for (name, scalars), colour in zip(runs.items(), PALETTE):
-        points = [(line['step'], line[key]) for line in scalars if key in line]
+        points = [(line['step'], line[key]) for line in scalars if line.get(key) is not None]
         axes.plot(*zip(*points), label=name, color=colour)
     axes.set(xlabel='iteration', ylabel=key)
     axes.grid(alpha=0.3)

@@ -1,12 +1,23 @@
 """From unlabelled images to COCO AP through the commands, at toy size."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from greenmim_mm.compat.safe_load import load_checkpoint_file
-from tests.tools.conftest import DETECT, PRETRAIN, ROOT, detect_options, run_tool, scalars
+from tests.tools.conftest import (
+    DETECT,
+    PRETRAIN,
+    ROOT,
+    detect_options,
+    environment,
+    run_tool,
+    scalars,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -109,3 +120,27 @@ def test_mmpretrain_config_in_another_folder(toy, tmp_path):
              'train_dataloader.batch_size=16', 'train_cfg.max_epochs=1', 'param_scheduler.1.end=1',
              'param_scheduler.1.begin=0', 'param_scheduler.0.end=1')  # fmt: skip
     assert (tmp_path / 'out' / 'epoch_1.pth').is_file()
+
+
+def test_pictures_of_predictions_lie_where_they_were_asked_for(detector, toy, tmp_path):
+    """Four images of one name; a relative folder is below the current one."""
+    work_dir, _ = detector
+    data = json.loads((toy / 'annotations/instances_val.json').read_text())
+    for i, image in enumerate(data['images']):
+        (tmp_path / f'val/cam{i}').mkdir(parents=True)
+        (tmp_path / f'val/cam{i}/frame.jpg').symlink_to(toy / 'val' / image['file_name'])
+        image['file_name'] = f'cam{i}/frame.jpg'
+    (tmp_path / 'val.json').write_text(json.dumps(data))
+    options = detect_options(toy, f'test_dataloader.dataset.data_root={tmp_path}/',
+                             'test_dataloader.dataset.ann_file=val.json',
+                             f'test_evaluator.ann_file={tmp_path}/val.json')  # fmt: skip
+    command = [ROOT / 'tools/test.py', ROOT / DETECT, work_dir / 'epoch_1.pth', '--work-dir', 'run',
+               '--show-dir', 'pictures', '--out', 'predictions.pkl', *options]  # fmt: skip
+    result = subprocess.run([sys.executable, *map(str, command)], cwd=tmp_path, env=environment(),
+                            text=True, capture_output=True)  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob('*.jpg'))
+    places = [
+        Path(f'{folder}/cam{i}/frame.jpg') for folder in ('pictures', 'val') for i in range(4)
+    ]
+    assert found == places and (tmp_path / 'predictions.pkl').is_file()

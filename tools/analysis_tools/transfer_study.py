@@ -16,7 +16,7 @@ import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
@@ -75,9 +75,9 @@ def check_settings(args: argparse.Namespace) -> None:
     file.write_text(json.dumps(settings))
 
 
-def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, float]:
+def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, Optional[float]]:
     """Metrics of one run; from its file if it was finished before."""
-    from greenmim_mm.visualization import last_evaluation
+    from greenmim_mm.visualization import defined, last_evaluation
 
     folder = args.work_dir / name / f'seed_{seed}'
     checkpoint, done = args.starts[name], folder / 'done.json'
@@ -89,7 +89,7 @@ def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, float]:
                 'another name (--pretrained NAME=FILE) or --work-dir'
             )
         print(f'    {name}, seed {seed}: finished before', flush=True)
-        return result['metrics']
+        return {key: defined(key, value) for key, value in result['metrics'].items()}
     folder.mkdir(parents=True, exist_ok=True)
     options = [*args.cfg_options, f'randomness.seed={seed}']
     start = ['--pretrained', checkpoint]
