@@ -35,11 +35,14 @@ def _run_block(block: nn.Module, x: Tensor, index: AttentionIndex) -> Tensor:
 
 
 def window_shift(attention: nn.Module, grid: Tuple[int, int]) -> Tuple[int, int]:
-    """Window and shift of a ``ShiftWindowMSA`` on a map, as its dense forward has them."""
-    window, shift = attention.window_size, attention.shift_size
-    smaller = min(grid) < window
-    same = min(grid) == window and not attention.pad_small_map
-    return window, 0 if smaller or same else shift
+    """Window and shift of a ``ShiftWindowMSA`` on a map, as its dense forward has them.
+
+    A map that is no larger than the window along an axis is shifted with
+    ``pad_small_map`` only. Without it the dense forward refuses a smaller map;
+    the sparse forward, which needs no padding, takes it without a shift.
+    """
+    shifted = attention.pad_small_map or min(grid) > attention.window_size
+    return attention.window_size, attention.shift_size if shifted else 0
 
 
 def window_index(
