@@ -1,14 +1,8 @@
 """Which part of the image is seen, and how it is arranged. torch and numpy only."""
 
-from .grouping import (
-    SLOT_MULTIPLE,
-    GroupPlan,
-    attention_cost,
-    build_group_plan,
-    choose_groups,
-    window_ids,
-)
+from .grouping import GroupPlan, build_group_plan, window_ids
 from .masking import RandomMasking, unit_grid
+from .packing import SLOT_MULTIPLE, attention_cost, choose_groups
 from .tokens import TokenLayout, gather_patches, merge_z_order, scatter_to_grid, token_layout
 
 __all__ = [
