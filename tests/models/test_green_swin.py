@@ -175,7 +175,7 @@ def test_compiled_blocks_equal_eager_ones_without_compiling_anew():
     images = torch.randn(2, 3, 128, 128).double()
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounterWithBackend('aot_eager')
-    compiled._run_block = torch.compile(_run_block, backend=counter)
+    compiled._compiled_block = torch.compile(_run_block, backend=counter)
     for iteration in range(6):
         visible = RandomMasking(0.75)((128, 128), 2, seed=0, iteration=iteration)
         a, b = (grads(m.train(), m(images, visible)) for m in (plain, compiled))
