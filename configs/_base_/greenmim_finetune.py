@@ -42,9 +42,13 @@ optim_wrapper = dict(
         layer_decay_rate=0.9,
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
+        flat_decay_mult=0.0,  # whatever a bias or a layer scale is called
         custom_keys={
             'relative_position_bias_table': dict(decay_mult=0.0),
-            'absolute_pos_embed': dict(decay_mult=0.0),
+            'pos_embed': dict(decay_mult=0.0),
+            # Swin V2: the network of its position bias, the scale of its logits
+            'cpb_mlp': dict(decay_mult=0.0),
+            'logit_scale': dict(decay_mult=0.0),
         },
     ),
 )

@@ -28,6 +28,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
+        flat_decay_mult=0.0,  # whatever a bias or a layer scale is called
         custom_keys={'pos_embed': dict(decay_mult=0.0)},  # those after the pools, too
     ),
 )

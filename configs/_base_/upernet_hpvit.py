@@ -25,6 +25,11 @@ optim_wrapper = dict(
         layer_decay_rate=0.65,
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
-        custom_keys={'pos_embed': dict(decay_mult=0.0), 'cls_token': dict(decay_mult=0.0)},
+        flat_decay_mult=0.0,  # whatever a bias or a layer scale is called
+        custom_keys={
+            'pos_embed': dict(decay_mult=0.0),
+            'cls_token': dict(decay_mult=0.0),
+            'relative_position_bias_table': dict(decay_mult=0.0),
+        },
     ),
 )

@@ -42,7 +42,7 @@ optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
     optimizer=dict(type='AdamW', fused=True, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+    paramwise_cfg=_base_.optim_wrapper.paramwise_cfg,
 )
 max_epochs = 16
 train_cfg = dict(max_epochs=max_epochs)

@@ -27,7 +27,12 @@ model = dict(
     ),
 )
 optim_wrapper = dict(
-    type='AmpOptimWrapper', constructor='greenmim_mm.LayerDecayOptimWrapperConstructor'
+    type='AmpOptimWrapper',
+    constructor='greenmim_mm.LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(
+        flat_decay_mult=0.0,
+        custom_keys={'relative_position_bias_table': dict(decay_mult=0.0)},
+    ),
 )
 default_hooks = dict(checkpoint=dict(save_best='auto'))
 custom_hooks = [

@@ -16,7 +16,7 @@ from ..compat.safe_load import load_checkpoint_file, weights_of
 from ..datasets import EXTENSIONS, find_images
 from ..models.utils import load_and_compare
 from ..registry import MODELS
-from ..sparsity import RandomMasking
+from ..sparsity import Purpose, RandomMasking
 
 _HIDDEN_GREY = 127
 
@@ -64,7 +64,8 @@ def reconstruct(
     masking = RandomMasking(ratio, model.backbone.mask_unit, per_image=True)
     preprocessor = model.data_preprocessor
     inputs = preprocessor(dict(inputs=images, data_samples=None))['inputs']
-    visible = masking(tuple(inputs.shape[-2:]), len(inputs), seed=seed)
+    size = tuple(inputs.shape[-2:])
+    visible = masking(size, len(inputs), seed=seed, purpose=Purpose.RECONSTRUCTION)
     predictions = model.reconstruct(inputs, visible)
 
     def to_rgb(batch: Tensor) -> np.ndarray:

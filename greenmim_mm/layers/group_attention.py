@@ -37,6 +37,8 @@ class AttentionIndex(NamedTuple):
         slots_to_out (Tensor): Slot of each row of the output.
         relative (Tensor): :attr:`GroupPlan.relative_index` of shape (G * S) x S.
             Flat, because ``torch.compile`` would compile anew for G = 1.
+        pairs (Tensor): :meth:`GroupPlan.pairs`, the entries of ``relative`` that
+            name a row of the table.
     """
 
     qkv_to_slots: Tensor
@@ -44,6 +46,7 @@ class AttentionIndex(NamedTuple):
     slots_to_qkv: Tensor
     slots_to_out: Tensor
     relative: Tensor
+    pairs: Tensor
 
 
 def attention_index(
@@ -78,7 +81,12 @@ def attention_index(
     if not relative_position:
         relative = (relative - (2 * plan.window - 1) ** 2 + 1).clamp(min=0)
     return AttentionIndex(
-        to_slots(3 * heads), to_slots(heads), to_tokens(3 * heads), to_tokens(heads), relative
+        to_slots(3 * heads),
+        to_slots(heads),
+        to_tokens(3 * heads),
+        to_tokens(heads),
+        relative,
+        plan.pairs(),
     )
 
 
@@ -129,11 +137,16 @@ def _attend_backward(
     table: Tensor,
     index: AttentionIndex,
     scale: float,
-) -> Tuple[Tensor, Tensor]:
-    """Gradients of ``qkv`` and ``table``.
+    needs_table: bool = True,
+) -> Tuple[Tensor, Optional[Tensor]]:
+    """Gradients of ``qkv`` and, if it is needed, of ``table``.
 
     A pad slot takes the gradient of the token that it repeats. Nothing of that
     reaches a token: a pad is a key of itself alone, and its row is not read.
+
+    The gradient of the table is summed over the pairs that share a window. All
+    others (often most) have a gradient of 0; added as well, they would all fall
+    on one number per head, and a GPU would do that one after the other.
     """
     (rows, heads), (size, dims) = table.shape, (weights.shape[-1], slots.shape[-1])
     query, key, value = slots.view(3, -1, size, dims)
@@ -145,15 +158,19 @@ def _attend_backward(
     grad_logits = torch._softmax_backward_data(
         grad_weights.to(table.dtype), weights.to(table.dtype), -1, table.dtype
     )
-    grad_bias = grad_logits.view(heads, -1, index.relative.numel()).sum(1)
-    grad_table = table.new_zeros(heads, rows + 2)
-    grad_table.index_add_(1, index.relative.flatten(), grad_bias)
+    grad_table = None
+    if needs_table:
+        grad_bias = grad_logits.view(heads, -1, index.relative.numel()).sum(1)
+        row = index.relative.flatten().index_select(0, index.pairs)
+        grad_table = table.new_zeros(heads, rows)
+        grad_table.index_add_(1, row, grad_bias.index_select(1, index.pairs))
+        grad_table = grad_table.t().contiguous()
     grad_logits = grad_logits.to(slots.dtype)
     by_key = grad_logits.transpose(1, 2)
     torch.baddbmm(grad_query, grad_logits, key, beta=0, alpha=scale, out=grad_query)
     torch.baddbmm(grad_key, by_key, query, beta=0, alpha=scale, out=grad_key)
     grad_qkv = _rows(grad_slots, index.slots_to_qkv, dims)
-    return grad_qkv.view(*grad.shape[:-1], -1), grad_table[:, :rows].t().contiguous()
+    return grad_qkv.view(*grad.shape[:-1], -1), grad_table
 
 
 class _GroupAttention(torch.autograd.Function):
@@ -168,7 +185,8 @@ class _GroupAttention(torch.autograd.Function):
     def backward(ctx, grad):
         slots, weights, table, *index = ctx.saved_tensors
         index = AttentionIndex(*index)
-        grads = _attend_backward(grad, slots, weights, table, index, ctx.scale)
+        needs_table = ctx.needs_input_grad[1]
+        grads = _attend_backward(grad, slots, weights, table, index, ctx.scale, needs_table)
         return *grads, None, *[None] * len(index)
 
 
@@ -186,13 +204,14 @@ def _attend_op(
     slots_to_qkv: Tensor,
     slots_to_out: Tensor,
     relative: Tensor,
+    pairs: Tensor,
 ) -> Tuple[Tensor, Tensor, Tensor]:
-    index = AttentionIndex(qkv_to_slots, out_to_slots, slots_to_qkv, slots_to_out, relative)
+    index = AttentionIndex(qkv_to_slots, out_to_slots, slots_to_qkv, slots_to_out, relative, pairs)
     return _attend(qkv, table, index, scale)
 
 
 @_attend_op.register_fake
-def _(qkv, table, scale, qkv_to_slots, out_to_slots, slots_to_qkv, slots_to_out, relative):
+def _(qkv, table, scale, qkv_to_slots, out_to_slots, slots_to_qkv, slots_to_out, relative, pairs):
     dims, size = qkv.shape[-1] // (3 * table.shape[1]), relative.shape[1]
     num_rows = out_to_slots.shape[0]
     return (
@@ -214,8 +233,9 @@ def _attend_backward_op(
     slots_to_qkv: Tensor,
     slots_to_out: Tensor,
     relative: Tensor,
+    pairs: Tensor,
 ) -> Tuple[Tensor, Tensor]:
-    index = AttentionIndex(qkv_to_slots, out_to_slots, slots_to_qkv, slots_to_out, relative)
+    index = AttentionIndex(qkv_to_slots, out_to_slots, slots_to_qkv, slots_to_out, relative, pairs)
     return _attend_backward(grad, slots, weights, table, index, scale)
 
 

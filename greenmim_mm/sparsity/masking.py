@@ -6,16 +6,44 @@ Mh x Mw mask units.
 ``visible`` is bool, True = the encoder sees the unit. It lives on the CPU.
 """
 
+import hashlib
+from enum import Enum
 from typing import Tuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 
-def derive_seed(*entropy: int) -> int:
-    """Mix non-negative integers into one 63-bit seed; equal integers, equal seed."""
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+class Purpose(Enum):
+    """What random numbers are drawn for. Each has streams of its own, see :func:`derive_seed`.
+
+    A new use of random numbers is a new member. The comments name what is mixed in.
+    """
+
+    MASK = 'mask'  # seed, rank, iteration
+    STEP = 'step'  # seed, rank, iteration: all that a training step draws
+    SAMPLE = 'sample'  # seed, parts of concatenations, epoch, sample: its augmentation
+    ORDER = 'order'  # seed: in which order samples are visited
+    RECONSTRUCTION = 'reconstruction'  # seed: masks of pictures that are looked at
+
+
+def derive_seed(purpose: Purpose, *entropy: int) -> int:
+    """Mix a purpose and integers into one 63-bit seed.
+
+    Equal arguments give an equal seed. Any other purpose, number of integers or
+    integer gives another one, for what is hashed can be read in one way only.
+
+    Args:
+        purpose (Purpose): What is drawn with it.
+        *entropy (int): Seed of the run and progress, of any size.
+
+    Raises:
+        TypeError: If ``purpose`` is no :class:`Purpose`.
+    """
+    if not isinstance(purpose, Purpose):
+        raise TypeError(f'purpose must be one of {[str(p) for p in Purpose]}, got {purpose!r}')
+    text = ' '.join([purpose.value, *(str(int(number)) for number in entropy)])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), 'big') >> 1
 
 
 def unit_grid(img_size: Tuple[int, int], unit: int) -> Tuple[int, int]:
@@ -94,6 +122,7 @@ class RandomMasking:
         seed: int,
         rank: int = 0,
         iteration: int = 0,
+        purpose: Purpose = Purpose.MASK,
     ) -> Tensor:
         """Draw the mask of one training step.
 
@@ -103,6 +132,7 @@ class RandomMasking:
             seed (int): Seed of the run.
             rank (int): Rank of the process. Defaults to 0.
             iteration (int): Number of the training step. Defaults to 0.
+            purpose (Purpose): Whose stream of random numbers. Defaults to that of training.
 
         Returns:
             Tensor: ``visible``, bool of shape N x Mh x Mw on the CPU.
@@ -110,7 +140,8 @@ class RandomMasking:
         grid = unit_grid(img_size, self.unit)
         count = self.num_visible(grid)
         num_masks = batch_size if self.per_image else 1
-        generator = torch.Generator().manual_seed(derive_seed(seed, rank, iteration))
+        generator = torch.Generator()
+        generator.manual_seed(derive_seed(purpose, seed, rank, iteration))
         order = torch.rand(num_masks, grid[0] * grid[1], generator=generator).argsort(dim=1)
         visible = torch.zeros(num_masks, grid[0] * grid[1], dtype=torch.bool)
         visible.scatter_(1, order[:, :count], True)

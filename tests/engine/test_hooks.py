@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from mmengine.dataset import BaseDataset, ConcatDataset, DefaultSampler, RepeatDataset
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import EpochBasedTrainLoop
 
@@ -25,7 +25,7 @@ class Numbers(BaseDataset):
         return np.concatenate([np.random.rand(2), torch.rand(2).numpy()])
 
 
-def draw_epochs(dataset, epochs, num_workers=0, persistent=False, first=0):
+def draw_epochs(dataset, epochs, num_workers=0, persistent=False, first=0, seed=3):
     """Run a loader as the train loop does, for some epochs."""
     loader = torch.utils.data.DataLoader(
         dataset, batch_size=2, num_workers=num_workers, persistent_workers=persistent
@@ -33,7 +33,7 @@ def draw_epochs(dataset, epochs, num_workers=0, persistent=False, first=0):
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     warnings = []
     runner = SimpleNamespace(
-        train_dataloader=loader, train_loop=loop, seed=3, epoch=first, iter=0,
+        train_dataloader=loader, train_loop=loop, seed=seed, epoch=first, iter=0,
         logger=SimpleNamespace(warning=warnings.append),
     )  # fmt: skip
     hook = ReproducibilityHook()
@@ -60,6 +60,34 @@ def test_parts_of_a_concatenation_differ():
     (drawn,), warnings = draw_epochs(ConcatDataset([Numbers(), Numbers()]), 1)
     assert not torch.equal(drawn[:6], drawn[6:])
     assert not warnings
+
+
+def test_no_part_of_a_concatenation_has_the_augmentation_of_another_seed():
+    drawn = [
+        draw_epochs(ConcatDataset([Numbers(2), Numbers(2), Numbers(2)]), 3, seed=s)
+        for s in (0, 1, 2)
+    ]
+    alone = [draw_epochs(Numbers(2), 3, seed=seed) for seed in (0, 1, 2)]
+    rows = torch.cat([epoch for epochs, _ in (*drawn, *alone) for epoch in epochs])
+    assert len(rows.unique(dim=0)) == len(rows) == 3 * 3 * (6 + 2)
+
+
+def test_no_epoch_has_the_order_of_another_seed():
+    """mmengine's sampler draws by seed + epoch: epoch 1 of seed 0 was epoch 0 of seed 1."""
+    orders = []
+    for seed in (0, 1, 2):
+        sampler = DefaultSampler(Numbers(50), shuffle=True, seed=seed)
+        again = DefaultSampler(Numbers(50), shuffle=True, seed=seed)
+        for each in (sampler, again):
+            loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+            loader = SimpleNamespace(dataset=Numbers(50), sampler=each)
+            runner = SimpleNamespace(train_dataloader=loader, train_loop=loop, seed=seed)
+            ReproducibilityHook().before_train(runner)
+        for epoch in range(3):
+            sampler.set_epoch(epoch), again.set_epoch(epoch)
+            assert list(sampler) == list(again)
+            orders.append(tuple(sampler))
+    assert len(set(orders)) == len(orders)
 
 
 def test_repeated_samples_are_left_alone_and_it_says_so():

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from greenmim_mm.layers import attention_index, group_attention
 from greenmim_mm.layers.group_attention import _attend_op as group_attention_op
@@ -143,6 +144,46 @@ def test_no_nan_where_a_group_is_mostly_padding():
     qkv.requires_grad_(), table.requires_grad_()
     group_attention(qkv, table, index, 1.0).sum().backward()
     assert qkv.grad.isfinite().all() and table.grad.isfinite().all()
+
+
+class IndexAdds(TorchDispatchMode):
+    """Notes how many entries every ``index_add`` adds."""
+
+    def __init__(self):
+        super().__init__()
+        self.added = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten.index_add_, torch.ops.aten.index_add):
+            self.added.append(args[2].numel())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('per_image', [False, True])
+def test_gradient_of_the_table_is_summed_over_pairs_of_one_window(per_image):
+    """Pairs of other windows, and pads, have none: they are not added."""
+    layout = token_layout(RandomMasking(0.75, 1, per_image)((4, 8), 2, seed=0), 4)
+    length = layout.row.shape[1]
+    plan = build_group_plan(layout, 7, 3)
+    index = attention_index(plan, 2, length, 2)
+    table = torch.randn(169, 2, requires_grad=True)
+    out = group_attention(torch.randn(2, length, 24, requires_grad=True), table, index, 0.5)
+    with IndexAdds() as seen:
+        out.sum().backward()
+    ids = torch.from_numpy(window_ids(layout, 7, 3)).view(len(layout.row), length)
+    number = sum((mask[:, None] == mask).sum().item() for mask in ids)
+    assert seen.added == [number]
+    assert number < index.relative.numel()
+
+
+def test_without_a_table_nothing_is_summed():
+    layout = token_layout(RandomMasking(0.5, 1)((4, 4), 2, seed=0), 4)
+    length = layout.row.shape[1]
+    index = attention_index(build_group_plan(layout, 4), 2, length, 2, relative_position=False)
+    out = group_attention(torch.randn(2, length, 24, requires_grad=True), None, index, 0.5)
+    with IndexAdds() as seen:
+        out.sum().backward()
+    assert not seen.added
 
 
 def test_dropout_of_all_weights_leaves_nothing():

@@ -15,6 +15,7 @@ from greenmim_mm.models import (
 )
 from greenmim_mm.testing import check_green_backbone
 from tests.conftest import TINY
+from tests.models.dense import dense_shift
 
 ALL = (0, 1, 2, 3)
 TWINS = dict(
@@ -180,7 +181,7 @@ class NaiveImage:
     def swin_v2_block(self, block, x):
         attention = block.attn
         msa, window = attention.w_msa, attention.window_size
-        shift = 0 if min(x.shape[2:]) <= window else attention.shift_size
+        shift = dense_shift(attention, x.shape[2:])
         row, col = self.mask(x).nonzero(as_tuple=True)
         ids = (row + window - shift) // window * 1000 + (col + window - shift) // window
         tokens = self.tokens(x)

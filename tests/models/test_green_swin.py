@@ -2,10 +2,11 @@ import pytest
 import torch
 from mmpretrain.models import SwinTransformer
 
-from greenmim_mm.models import GreenSwinTransformer
-from greenmim_mm.models.backbones.green_swin import _run_block
-from greenmim_mm.sparsity import RandomMasking, scatter_to_grid, token_layout
+from greenmim_mm.models import GreenSwinTransformer, GreenSwinTransformerV2
+from greenmim_mm.models.backbones.green_swin import _run_block, window_shift
+from greenmim_mm.sparsity import RandomMasking, scatter_to_grid, token_layout, window_ids
 from tests.conftest import TINY
+from tests.models.dense import attended, dense_shift
 
 
 def build(window=4, **kwargs):
@@ -71,7 +72,7 @@ def naive_masked_swin(model, images, visible):
             col = torch.arange(grid[1])[None, :].expand(grid).flatten()
             for block in stage.blocks:
                 msa, window = block.attn.w_msa, block.attn.window_size
-                shift = 0 if min(grid) <= window else block.attn.shift_size
+                shift = dense_shift(block.attn, grid)
                 wr, wc = (row + window - shift) // window, (col + window - shift) // window
                 allowed = (wr[:, None] == wr) & (wc[:, None] == wc) & mask[None, :]
                 allowed |= torch.eye(len(row), dtype=torch.bool)  # no empty row
@@ -93,9 +94,14 @@ def naive_masked_swin(model, images, visible):
 
 
 @pytest.mark.parametrize('per_image', [False, True])
-@pytest.mark.parametrize('size,window', [((128, 128), 4), ((96, 160), 7), ((160, 64), 3)])
-def test_masked_equals_naive(per_image, size, window):
-    model = build(window)
+@pytest.mark.parametrize('size,window,pad_small_map', [
+    ((128, 128), 4, False),
+    ((96, 160), 7, True),  # maps of 6 x 10 and 3 x 5 are shifted
+    ((64, 96), 7, False),
+    ((160, 64), 3, False),
+])  # fmt: skip
+def test_masked_equals_naive(per_image, size, window, pad_small_map):
+    model = build(window, pad_small_map=pad_small_map)
     images = torch.randn(2, 3, *size).double()
     visible = RandomMasking(0.6, per_image=per_image)(size, 2, seed=2)
 
@@ -169,7 +175,7 @@ def test_compiled_blocks_equal_eager_ones_without_compiling_anew():
     images = torch.randn(2, 3, 128, 128).double()
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounterWithBackend('aot_eager')
-    compiled._run_block = torch.compile(_run_block, backend=counter)
+    compiled._compiled_block = torch.compile(_run_block, backend=counter)
     for iteration in range(6):
         visible = RandomMasking(0.75)((128, 128), 2, seed=0, iteration=iteration)
         a, b = (grads(m.train(), m(images, visible)) for m in (plain, compiled))
@@ -180,13 +186,33 @@ def test_compiled_blocks_equal_eager_ones_without_compiling_anew():
     assert first == counter.frame_count <= 2 * len(plain.stages)
 
 
-def test_absolute_position_embedding_follows_the_tokens():
-    model = build(use_abs_pos_embed=True, img_size=128)
+@pytest.mark.parametrize('img_size', [128, (128, 192)])
+def test_absolute_position_embedding_follows_the_tokens(img_size):
+    model = build(use_abs_pos_embed=True, img_size=img_size)
     torch.nn.init.normal_(model.absolute_pos_embed)
-    images = torch.randn(1, 3, 128, 128).double()
-    visible = torch.ones(1, 4, 4, dtype=torch.bool)
+    images = torch.randn(1, 3, 128, 192).double()
+    visible = torch.ones(1, 4, 6, dtype=torch.bool)
     dense = as_tokens(model(images)[0], visible, 8)
     torch.testing.assert_close(model(images, visible)[0], dense)
+
+
+@pytest.mark.parametrize('pad_small_map', [False, True])
+@pytest.mark.parametrize('grid', [(3, 30), (6, 12), (12, 6), (7, 7), (7, 15), (4, 4), (8, 9)])
+@pytest.mark.parametrize('cls', [GreenSwinTransformer, GreenSwinTransformerV2])
+def test_tokens_attend_to_those_that_the_dense_attention_lets_them(cls, grid, pad_small_map):
+    """By gradients through MMPretrain's attention, on maps narrower than the window, too."""
+    arch = TINY if cls is GreenSwinTransformer else dict(TINY, extra_norm_every_n_blocks=0)
+    model = cls(arch, window_size=7, drop_path_rate=0.0, pad_small_map=pad_small_map)
+    layout = token_layout(torch.ones(1, *grid, dtype=torch.bool), side=1)
+    for block in model.stages[0].blocks:
+        expected = attended(block.attn, grid)
+        if expected is None:  # dense attention refuses the map: no shift
+            assert min(grid) < 7 and not pad_small_map
+            col = torch.arange(grid[1]).repeat(grid[0]) // 7
+            row = torch.arange(grid[0]).repeat_interleave(grid[1]) // 7
+            expected = (row[:, None] == row) & (col[:, None] == col)
+        ids = window_ids(layout, *window_shift(block.attn, grid))
+        assert torch.equal(torch.from_numpy(ids[:, None] == ids), expected)
 
 
 def test_order_survives_the_encoder():

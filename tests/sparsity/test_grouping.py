@@ -151,6 +151,7 @@ def test_plan_against_naive_windows(rows, cols, side, window, ratio, num_masks, 
     pads = is_pad.view(plan.num_groups, -1)
     eye = torch.eye(plan.group_size, dtype=torch.bool)
     assert (index[pads] == torch.where(eye, other + 1, other).expand_as(index)[pads]).all()
+    assert torch.equal(plan.pairs(), (index.flatten() < other).nonzero()[:, 0])
 
 
 def random_visible(rows, cols, ratio, num_masks, seed):

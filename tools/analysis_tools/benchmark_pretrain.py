@@ -129,8 +129,10 @@ class Contestant:
         torch.manual_seed(0)
         self.model = self._build(args).to(self.device).train()
         if self.name == 'linear-limit':
-            run = run_block_without_attention
-            self.model.backbone._run_block = torch.compile(run) if self.has('compile') else run
+            backbone = self.model.backbone
+            backbone.run_block = run_block_without_attention
+            if self.has('compile'):
+                backbone._compiled_block = torch.compile(run_block_without_attention)
         self.images = torch.randn(self.batch, 3, self.size, self.size).to(self.device)
         self.samples = self._samples()
         self.seconds: List[float] = []
@@ -142,7 +144,7 @@ class Contestant:
         names = (*OURS, *PEERS)
         if self.name not in names:
             raise SystemExit(f'{self.spec}: the name must be one of {", ".join(names)}')
-        swin_only = {'compile', 'checkpoint'} & set(self.options) or self.name == 'linear-limit'
+        swin_only = 'compile' in self.options or self.name == 'linear-limit'
         if args.encoder is not None and swin_only:
             raise SystemExit(f'{self.spec}: for Swin only, not with --encoder {args.encoder}')
         for option in self.options:

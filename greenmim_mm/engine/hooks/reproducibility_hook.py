@@ -1,7 +1,7 @@
 """Randomness as a function of seed and progress, so that resuming is exact."""
 
 import random
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...registry import HOOKS
-from ...sparsity.masking import derive_seed
+from ...sparsity.masking import Purpose, derive_seed
 
 
-def _seed_all(*entropy: int) -> None:
-    seed = derive_seed(*entropy)
+def _seed_all(purpose: Purpose, *entropy: int) -> None:
+    seed = derive_seed(purpose, *entropy)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -24,13 +24,13 @@ def _seed_all(*entropy: int) -> None:
 class _SeededPipeline:
     """A dataset's pipeline that seeds the generators by epoch and sample first."""
 
-    def __init__(self, pipeline, seed: int, epoch: torch.Tensor) -> None:
+    def __init__(self, pipeline, seed: Tuple[int, ...], epoch: torch.Tensor) -> None:
         self.pipeline = pipeline
-        self.seed = seed
+        self.seed = seed  # of the run, and the number of the part in each concatenation
         self.epoch = epoch  # in shared memory, so that living workers see it change
 
     def __call__(self, data: dict) -> Optional[dict]:
-        _seed_all(self.seed, int(self.epoch), int(data.get('sample_idx', 0)))
+        _seed_all(Purpose.SAMPLE, *self.seed, int(self.epoch), int(data.get('sample_idx', 0)))
         return self.pipeline(data)
 
     def __getattr__(self, name):
@@ -49,6 +49,8 @@ class ReproducibilityHook(Hook):
 
     - the augmentation of a sample depends on (seed, epoch, sample), whatever
       the number of workers;
+    - the order of the samples depends on (seed, epoch), so that no epoch of a seed
+      has the order of another seed's (mmengine's sampler adds the two);
     - everything drawn in a training step (drop path, sampling of proposals)
       depends on (seed, rank, iteration).
 
@@ -66,7 +68,9 @@ class ReproducibilityHook(Hook):
         dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         repeats = type(sampler).__name__ == 'RepeatAugSampler'
-        if by_epoch and not repeats and self._seed_dataset(dataset, runner.seed):
+        if by_epoch and hasattr(sampler, 'seed'):
+            sampler.seed = derive_seed(Purpose.ORDER, runner.seed)
+        if by_epoch and not repeats and self._seed_dataset(dataset, (runner.seed,)):
             return
         parts = (type(part).__name__ for part in (runner.train_loop, dataset, sampler))
         runner.logger.warning(
@@ -74,11 +78,11 @@ class ReproducibilityHook(Hook):
             'weights, sample order and masks do.'
         )
 
-    def _seed_dataset(self, dataset, seed: int) -> bool:
+    def _seed_dataset(self, dataset, seed: Tuple[int, ...]) -> bool:
         """Seed the pipeline of a dataset, looking into wrappers; False if it cannot."""
         if isinstance(dataset, ConcatDataset):
             # numbered, or samples of equal index would share their augmentation
-            seeded = [self._seed_dataset(d, seed + i) for i, d in enumerate(dataset.datasets)]
+            seeded = [self._seed_dataset(d, (*seed, i)) for i, d in enumerate(dataset.datasets)]
             return all(seeded)
         if isinstance(dataset, BaseDataset):
             if not isinstance(dataset.pipeline, _SeededPipeline):
@@ -94,4 +98,4 @@ class ReproducibilityHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None
     ) -> None:
-        _seed_all(runner.seed, get_rank(), runner.iter)
+        _seed_all(Purpose.STEP, runner.seed, get_rank(), runner.iter)

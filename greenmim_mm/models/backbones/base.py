@@ -1,12 +1,16 @@
 """What green encoders share."""
 
-from typing import Optional, Sequence, Tuple
+import inspect
+from functools import partial
+from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint as cp
 from torch import Tensor, nn
 
 from ...layers import gather_from_grid, sparse_conv2d
+from ...layers.drop_path import use_tensor_drop_paths
 from ...sparsity import TokenLayout, gather_patches, token_layout, unit_grid
 from ..utils import StrictInit
 
@@ -15,20 +19,67 @@ class GreenEncoder(StrictInit):
     """Mixin that goes before a hierarchical backbone in the bases of a green encoder.
 
     ``forward(images)`` is the dense forward of the parent, untouched.
-    ``forward(images, visible)`` calls :meth:`forward_visible`, which a subclass
-    writes. ``docs/add_a_backbone.md`` shows how.
+    ``forward(images, visible)`` calls :meth:`forward_visible`: for each stage the
+    patches are embedded or merged, the blocks run, and what ``out_indices`` names
+    is put out. A subclass writes these parts, or :meth:`forward_visible` as a
+    whole. ``docs/add_a_backbone.md`` shows how.
+
+    Args:
+        *args: Those of the parent.
+        with_cp (bool): Keep the input of each block only, and compute the rest
+            again in the backward, of the sparse and of the dense forward.
+            Defaults to False.
+        compile_blocks (bool): While training, run the blocks of the sparse forward
+            through ``torch.compile``: once per stage, whatever the mask and the
+            rate of drop path. Swin and Swin V2 only. Defaults to False.
+        **kwargs: Those of the parent.
 
     Attributes:
         mask_unit (int): Side of a mask unit in pixels, the stride of the last stage.
         strides (Tuple[int, ...]): Stride of each stage to the one before it (to
             the image for the first).
+        can_compile (bool): Whether blocks get the mask as tensors alone.
+
+    Raises:
+        ValueError: If an option is asked of an encoder that cannot have it.
     """
 
     mask_unit: int
     strides: Tuple[int, ...]
+    can_compile = False
+
+    def __init__(
+        self, *args, with_cp: bool = False, compile_blocks: bool = False, **kwargs
+    ) -> None:
+        has_own = 'with_cp' in inspect.signature(super().__init__).parameters
+        if with_cp and has_own:
+            kwargs['with_cp'] = True
+        super().__init__(*args, **kwargs)
+        self._checkpoint_both = with_cp and not has_own
+        if compile_blocks and not self.can_compile:
+            raise ValueError(
+                f'compile_blocks must be False for {type(self).__name__}, got {compile_blocks}: '
+                'its blocks look up neighbours of visible tokens, which torch.compile cannot follow'
+            )
+        self.compile_blocks = compile_blocks
+        self._compiled_block: Optional[Callable] = None
+        if compile_blocks:
+            use_tensor_drop_paths(self)
+            self._compiled_block = torch.compile(self.run_block)
+
+    def _checkpoint_blocks(self) -> None:
+        """``with_cp`` of a parent that does not know it, for both forwards."""
+        if type(self).stage_blocks is GreenEncoder.stage_blocks:
+            raise ValueError(
+                f'with_cp must be False for {type(self).__name__}, got True: it has no stage_blocks'
+            )
+        for stage in range(len(self.strides)):
+            for block in self.stage_blocks(stage):
+                block.with_cp = True
+                block.forward = partial(cp.checkpoint, block.forward, use_reentrant=False)
 
     def set_strides(self, strides: Tuple[int, ...]) -> None:
-        """Note the strides of the stages and derive the mask unit.
+        """Note the strides of the stages and derive the mask unit; last in ``__init__``.
 
         Raises:
             ValueError: If a stage after the first has a stride that is no power of two.
@@ -40,6 +91,8 @@ class GreenEncoder(StrictInit):
         self.mask_unit = 1
         for stride in strides:
             self.mask_unit *= stride
+        if self._checkpoint_both:
+            self._checkpoint_blocks()
 
     def check_reductions(self, ratios: Sequence[int]) -> None:
         """A spatial reduction must stay inside a mask unit.
@@ -93,7 +146,60 @@ class GreenEncoder(StrictInit):
 
     def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
         """Tokens of the visible units, B x L x C, one tensor per ``out_indices``."""
+        layouts = self.layouts(visible)
+        x = self.embed_visible(images, visible, layouts[0])
+        outs = []
+        for stage, layout in enumerate(layouts):
+            if stage:
+                x = self.merge(stage, x, layouts[stage - 1], layout)
+            arguments = self.block_arguments(stage, x, layout)
+            for block, others in zip(self.stage_blocks(stage), arguments):
+                x = self._run_block(block, x, *others)
+            x = self.end_stage(stage, x)
+            if stage in self.out_indices:
+                outs.append(self.output(stage, x))
+        return tuple(outs)
+
+    def _run_block(self, block: nn.Module, x: Tensor, *others: Any) -> Tensor:
+        """The one place where blocks of the sparse forward are checkpointed and compiled."""
+        run = self.run_block
+        if self._compiled_block is not None and self.training and torch.is_grad_enabled():
+            run = self._compiled_block
+            _mark_shapes(x, others)
+        if getattr(block, 'with_cp', False) and torch.is_grad_enabled():
+            return cp.checkpoint(run, block, x, *others, use_reentrant=False)
+        return run(block, x, *others)
+
+    # the parts of forward_visible
+
+    def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+        """Tokens of the first stage, B x L x C."""
         raise NotImplementedError
+
+    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+        """Tokens of a later stage from those of the stage before it."""
+        raise NotImplementedError
+
+    def stage_blocks(self, stage: int) -> Sequence[nn.Module]:
+        """The blocks of a stage."""
+        raise NotImplementedError
+
+    def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
+        """What each block of a stage needs besides the tokens, a tuple per block."""
+        raise NotImplementedError
+
+    @staticmethod
+    def run_block(block: nn.Module, x: Tensor, *others: Any) -> Tensor:
+        """A block on visible tokens, B x L x C."""
+        raise NotImplementedError
+
+    def end_stage(self, stage: int, x: Tensor) -> Tensor:
+        """What goes to the next stage. By default the tokens as they are."""
+        return x
+
+    def output(self, stage: int, x: Tensor) -> Tensor:
+        """What is put out of a stage. By default the tokens as they are."""
+        return x
 
     def layouts(self, visible: Tensor) -> Tuple[TokenLayout, ...]:
         """Where the tokens of each stage sit."""
@@ -122,6 +228,14 @@ class GreenEncoder(StrictInit):
             pixels = pixels.repeat_interleave(self.mask_unit, axis)
         # where, not a product: nothing of a hidden pixel may pass, not even NaN
         return gather_from_grid(conv(torch.where(pixels, images, 0)), layout)
+
+
+def _mark_shapes(x: Tensor, others: tuple) -> None:
+    """Tell ``torch.compile`` what changes from step to step: the number and size of groups."""
+    torch._dynamo.mark_static(x)
+    for index in others:
+        for tensor in index:
+            torch._dynamo.maybe_mark_dynamic(tensor, list(range(tensor.ndim)))
 
 
 def spatially_reduced(attention: nn.Module, x: Tensor, layout: TokenLayout) -> Tensor:

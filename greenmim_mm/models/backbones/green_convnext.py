@@ -1,6 +1,7 @@
 """ConvNeXt that runs on the visible mask units only."""
 
-from typing import Tuple
+from itertools import repeat
+from typing import Iterable, Sequence
 
 import torch.nn.functional as F
 from mmpretrain.models import ConvNeXt
@@ -48,27 +49,31 @@ class GreenConvNeXt(GreenEncoder, ConvNeXt):
 
     Args:
         *args: Those of ``mmpretrain.ConvNeXt``.
-        **kwargs: Those of ``mmpretrain.ConvNeXt``. ``gap_before_final_norm`` does
-            not touch the sparse forward, which always returns tokens.
+        **kwargs: Those of ``mmpretrain.ConvNeXt`` and of :class:`GreenEncoder`.
+            ``gap_before_final_norm`` does not touch the sparse forward, which always
+            returns tokens.
     """
+
+    run_block = staticmethod(_run_block)
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         convs = [m for layer in self.downsample_layers for m in layer if isinstance(m, nn.Conv2d)]
         self.set_strides(tuple(conv.stride[0] for conv in convs))
 
-    def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
-        outs, x, finer = [], None, None
-        for i, layout in enumerate(self.layouts(visible)):
-            if i == 0:
-                conv, norm = self.downsample_layers[0]
-                x = _norm(norm, self.embed(images, visible, conv, layout))
-            else:
-                norm, conv = self.downsample_layers[i]
-                x = sparse_conv2d(_norm(norm, x), conv, finer, layout)
-            for block in self.stages[i]:
-                x = _run_block(block, x, layout)
-            if i in self.out_indices:
-                outs.append(_norm(getattr(self, f'norm{i}'), x))
-            finer = layout
-        return tuple(outs)
+    def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+        conv, norm = self.downsample_layers[0]
+        return _norm(norm, self.embed(images, visible, conv, layout))
+
+    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+        norm, conv = self.downsample_layers[stage]
+        return sparse_conv2d(_norm(norm, x), conv, finer, layout)
+
+    def stage_blocks(self, stage: int) -> Sequence[nn.Module]:
+        return self.stages[stage]
+
+    def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
+        return repeat((layout,))
+
+    def output(self, stage: int, x: Tensor) -> Tensor:
+        return _norm(getattr(self, f'norm{stage}'), x)

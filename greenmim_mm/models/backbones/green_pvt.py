@@ -1,6 +1,7 @@
 """PVT and PVTv2 that run on the visible mask units only."""
 
-from typing import Tuple
+from itertools import repeat
+from typing import Iterable, Sequence
 
 from mmdet.models.backbones.pvt import (
     AbsolutePositionEmbedding,
@@ -32,10 +33,24 @@ def _mix_ffn(ffn: nn.Module, x: Tensor, layout: TokenLayout) -> Tensor:
     return ffn.dropout_layer(x)
 
 
+def _run_block(block: nn.Module, x: Tensor, layout: TokenLayout) -> Tensor:
+    """A ``PVTEncoderLayer`` on visible tokens, B x L x C."""
+    x = x + _attention(block.attn, block.norm1(x), layout)
+    return x + _mix_ffn(block.ffn, block.norm2(x), layout)
+
+
 class _GreenPVT(GreenEncoder):
     """The sparse forward of both versions of PVT."""
 
-    def __init__(self, *args, **kwargs) -> None:
+    run_block = staticmethod(_run_block)
+
+    def __init__(self, *args, convert_weights: bool = False, **kwargs) -> None:
+        if convert_weights:
+            raise ValueError(
+                f'convert_weights must be False, got {convert_weights}: checkpoints are loaded as '
+                'they are; convert those of the original code with '
+                'mmdet.models.backbones.pvt.pvt_convert first'
+            )
         super().__init__(*args, **kwargs)
         self.set_strides(self.strides)
         self.check_reductions(self.sr_ratios)
@@ -46,28 +61,33 @@ class _GreenPVT(GreenEncoder):
         else:  # the parent takes no initialiser but a checkpoint
             BaseModule.init_weights(self)
 
-    def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
-        outs, x, finer = [], None, None
-        for i, layout in enumerate(self.layouts(visible)):
-            embed, blocks, norm = self.layers[i]
-            if i == 0:
-                x = self.embed(images, visible, embed.projection, layout)
-            else:
-                x = sparse_conv2d(x, embed.projection, finer, layout)
-            x = x if embed.norm is None else embed.norm(x)
-            for block in blocks:
-                if isinstance(block, AbsolutePositionEmbedding):
-                    position = block.resize_pos_embed(block.pos_embed, layout.grid)[0]
-                    index = layout.flat_index.to(x.device, non_blocking=True)
-                    x = block.drop(x + position[index])
-                else:
-                    x = x + _attention(block.attn, block.norm1(x), layout)
-                    x = x + _mix_ffn(block.ffn, block.norm2(x), layout)
-            x = norm(x)
-            if i in self.out_indices:
-                outs.append(x)
-            finer = layout
-        return tuple(outs)
+    def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+        x = self.embed(images, visible, self.layers[0][0].projection, layout)
+        return self._embedded(0, x, layout)
+
+    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+        x = sparse_conv2d(x, self.layers[stage][0].projection, finer, layout)
+        return self._embedded(stage, x, layout)
+
+    def _embedded(self, stage: int, x: Tensor, layout: TokenLayout) -> Tensor:
+        """Norm and absolute position of embedded patches."""
+        embed, blocks, _ = self.layers[stage]
+        x = x if embed.norm is None else embed.norm(x)
+        if not isinstance(blocks[0], AbsolutePositionEmbedding):
+            return x
+        position = blocks[0].resize_pos_embed(blocks[0].pos_embed, layout.grid)[0]
+        index = layout.flat_index.to(x.device, non_blocking=True)
+        return blocks[0].drop(x + position[index])
+
+    def stage_blocks(self, stage: int) -> Sequence[nn.Module]:
+        blocks = self.layers[stage][1]
+        return [b for b in blocks if not isinstance(b, AbsolutePositionEmbedding)]
+
+    def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
+        return repeat((layout,))
+
+    def end_stage(self, stage: int, x: Tensor) -> Tensor:
+        return self.layers[stage][2](x)
 
 
 @MODELS.register_module()
@@ -82,7 +102,8 @@ class GreenPVT(_GreenPVT, PyramidVisionTransformer):
 
     Args:
         *args: Those of ``mmdet.PyramidVisionTransformer``.
-        **kwargs: Those of ``mmdet.PyramidVisionTransformer``.
+        **kwargs: Those of ``mmdet.PyramidVisionTransformer`` and of :class:`GreenEncoder`.
+            ``convert_weights`` must be False, its default here.
 
     Raises:
         ValueError: If a spatial reduction is wider than a mask unit.
@@ -100,7 +121,8 @@ class GreenPVTv2(_GreenPVT, PyramidVisionTransformerV2):
     `GreenMIM <https://arxiv.org/abs/2205.13515>`_, Sec. 3.3.
 
     Args:
-        **kwargs: Those of ``mmdet.PyramidVisionTransformerV2``.
+        **kwargs: Those of ``mmdet.PyramidVisionTransformerV2`` and of :class:`GreenEncoder`.
+            ``convert_weights`` must be False, its default here.
 
     Raises:
         ValueError: If a spatial reduction is wider than a mask unit.

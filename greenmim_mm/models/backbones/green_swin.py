@@ -1,10 +1,8 @@
 """Swin Transformer that runs on the visible mask units only."""
 
-from typing import List, Sequence, Tuple
+from typing import Iterable, List, Sequence, Tuple
 
-import torch
 import torch.nn.functional as F
-import torch.utils.checkpoint as cp
 from mmengine.logging import MMLogger
 from mmpretrain.models import SwinTransformer
 from mmpretrain.models.utils import resize_pos_embed
@@ -14,13 +12,6 @@ from ...layers import AttentionIndex, attention_index, ffn_branch, group_attenti
 from ...registry import MODELS
 from ...sparsity import TokenLayout, build_group_plan
 from .base import GreenEncoder
-
-
-def _mark_shapes(x: Tensor, index: AttentionIndex) -> None:
-    """Tell ``torch.compile`` what changes from step to step: the number and size of groups."""
-    torch._dynamo.mark_static(x)
-    for tensor in index:
-        torch._dynamo.maybe_mark_dynamic(tensor, list(range(tensor.ndim)))
 
 
 def _run_block(block: nn.Module, x: Tensor, index: AttentionIndex) -> Tensor:
@@ -35,11 +26,14 @@ def _run_block(block: nn.Module, x: Tensor, index: AttentionIndex) -> Tensor:
 
 
 def window_shift(attention: nn.Module, grid: Tuple[int, int]) -> Tuple[int, int]:
-    """Window and shift of a ``ShiftWindowMSA`` on a map, as its dense forward has them."""
-    window, shift = attention.window_size, attention.shift_size
-    smaller = min(grid) < window
-    same = min(grid) == window and not attention.pad_small_map
-    return window, 0 if smaller or same else shift
+    """Window and shift of a ``ShiftWindowMSA`` on a map, as its dense forward has them.
+
+    A map that is no larger than the window along an axis is shifted with
+    ``pad_small_map`` only. Without it the dense forward refuses a smaller map;
+    the sparse forward, which needs no padding, takes it without a shift.
+    """
+    shifted = attention.pad_small_map or min(grid) > attention.window_size
+    return attention.window_size, attention.shift_size if shifted else 0
 
 
 def window_index(
@@ -123,10 +117,7 @@ class GreenSwinTransformer(GreenEncoder, SwinTransformer):
 
     Args:
         *args: Those of ``mmpretrain.SwinTransformer``.
-        compile_blocks (bool): Run the blocks of the sparse forward through
-            ``torch.compile``: once per stage, whatever the mask. Defaults to False.
-        **kwargs: Those of ``mmpretrain.SwinTransformer``. ``with_cp=True`` keeps
-            the input of each block only and computes the rest again.
+        **kwargs: Those of ``mmpretrain.SwinTransformer`` and of :class:`GreenEncoder`.
 
     Raises:
         ValueError: If the patch embedding overlaps or a stage does not halve
@@ -142,38 +133,33 @@ class GreenSwinTransformer(GreenEncoder, SwinTransformer):
     # as in pre-training: linear layers Xavier-uniform, at any width, and biases at 0
     default_init_cfg = dict(type='Xavier', layer='Linear', distribution='uniform')
 
-    def __init__(self, *args, compile_blocks: bool = False, **kwargs) -> None:
+    can_compile = True
+    run_block = staticmethod(_run_block)
+
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.compile_blocks = compile_blocks
-        self._run_block = torch.compile(_run_block) if compile_blocks else _run_block
         self.patch_size = check_patches_and_merges(self, self.stages[:-1])
         self.set_strides((self.patch_size, *[2] * (self.num_layers - 1)))
         self._freeze_stages()  # now: the parent does so at .train(), after DDP has looked
 
-    def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
-        layouts = self.layouts(visible)
-        x = embed_patches(self, images, visible, layouts[0])
-        outs = []
-        for i, (stage, layout) in enumerate(zip(self.stages, layouts)):
-            for block, index in zip(stage.blocks, window_index(stage.blocks, layout, x)):
-                if self.compile_blocks:
-                    _mark_shapes(x, index)
-                if block.with_cp and torch.is_grad_enabled():
-                    x = cp.checkpoint(self._run_block, block, x, index, use_reentrant=False)
-                else:
-                    x = self._run_block(block, x, index)
-            merged = x if stage.downsample is None else self._merge(stage.downsample, x)
-            if i in self.out_indices:
-                out = merged if self.out_after_downsample else x
-                outs.append(getattr(self, f'norm{i}')(out))
-            x = merged
-        return tuple(outs)
+    def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+        return embed_patches(self, images, visible, layout)
 
-    @staticmethod
-    def _merge(downsample: nn.Module, x: Tensor) -> Tensor:
-        """A ``PatchMerging`` on visible tokens: B x L x C to B x (L / 4) x C_out."""
+    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+        downsample = self.stages[stage - 1].downsample
         x = merge_2x2(x)
         return downsample.reduction(x if downsample.norm is None else downsample.norm(x))
+
+    def stage_blocks(self, stage: int) -> Sequence[nn.Module]:
+        return self.stages[stage].blocks
+
+    def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
+        return zip(window_index(self.stages[stage].blocks, layout, x))
+
+    def output(self, stage: int, x: Tensor) -> Tensor:
+        if self.out_after_downsample and self.stages[stage].downsample is not None:
+            x = self.merge(stage + 1, x, None, None)
+        return getattr(self, f'norm{stage}')(x)
 
     def _prepare_relative_position_bias_table(self, state_dict, prefix, *args, **kwargs) -> None:
         """Resize tables of another window, bicubically, before they are loaded.

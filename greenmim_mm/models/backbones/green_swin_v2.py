@@ -1,7 +1,7 @@
 """Swin Transformer V2 that runs on the visible mask units only."""
 
 import math
-from typing import Tuple
+from typing import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...layers import AttentionIndex, group_attention, merge_2x2
 from ...registry import MODELS
+from ...sparsity import TokenLayout
 from .base import GreenEncoder
 from .green_swin import check_patches_and_merges, embed_patches, window_index
 
@@ -56,29 +57,36 @@ class GreenSwinTransformerV2(GreenEncoder, SwinTransformerV2):
 
     Args:
         *args: Those of ``mmpretrain.SwinTransformerV2``.
-        **kwargs: Those of ``mmpretrain.SwinTransformerV2``.
+        **kwargs: Those of ``mmpretrain.SwinTransformerV2`` and of :class:`GreenEncoder`.
 
     Raises:
         ValueError: If the patch embedding overlaps or a stage does not halve the map.
     """
 
+    can_compile = True
+    run_block = staticmethod(_run_block)
+
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self._freeze_stages()  # now: the parent does so at .train(), after DDP has looked
         size = check_patches_and_merges(self, self.stages[1:])
         self.set_strides((size, *[2] * (self.num_layers - 1)))
 
-    def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
-        layouts = self.layouts(visible)
-        x = embed_patches(self, images, visible, layouts[0])
-        outs = []
-        for i, (stage, layout) in enumerate(zip(self.stages, layouts)):
-            if stage.downsample is not None:
-                x = stage.downsample.norm(stage.downsample.reduction(merge_2x2(x)))
-            for block, index in zip(stage.blocks, window_index(stage.blocks, layout, x)):
-                x = _run_block(block, x, index)
-            if i in self.out_indices:
-                outs.append(getattr(self, f'norm{i}')(x))
-        return tuple(outs)
+    def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+        return embed_patches(self, images, visible, layout)
+
+    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+        downsample = self.stages[stage].downsample
+        return downsample.norm(downsample.reduction(merge_2x2(x)))
+
+    def stage_blocks(self, stage: int) -> Sequence[nn.Module]:
+        return self.stages[stage].blocks
+
+    def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
+        return zip(window_index(self.stages[stage].blocks, layout, x))
+
+    def output(self, stage: int, x: Tensor) -> Tensor:
+        return getattr(self, f'norm{stage}')(x)
 
     def _delete_reinit_params(self, state_dict, prefix, *args, **kwargs) -> None:
         """Tables that follow from the window are this model's own, whatever was saved."""

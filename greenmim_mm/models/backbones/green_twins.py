@@ -1,6 +1,6 @@
 """Twins that run on the visible mask units only."""
 
-from typing import Optional, Tuple
+from typing import Iterable, Optional, Sequence, Tuple
 
 import torch.nn.functional as F
 from mmpretrain.models import PCPVT, SVT
@@ -41,8 +41,33 @@ def _local_attention(attention: nn.Module, x: Tensor, index: AttentionIndex) -> 
     return attention.proj_drop(attention.proj(out))
 
 
+def _run_block(
+    block: nn.Module,
+    x: Tensor,
+    layout: TokenLayout,
+    index: Optional[AttentionIndex],
+    position_encoding: Optional[nn.Module],
+) -> Tensor:
+    """An ``LSAEncoderLayer`` or ``GSAEncoderLayer`` on visible tokens, B x L x C.
+
+    The first block of a stage is followed by the position encoding, a convolution.
+    """
+    normed = block.norm1(x)
+    if isinstance(block, LSAEncoderLayer):
+        attended = _local_attention(block.attn, normed, index)
+    else:
+        attended = _global_attention(block.attn, normed, layout)
+    x = x + block.drop_path(attended)
+    x = ffn_branch(x, block.norm2, block.ffn, block.drop_path)
+    if position_encoding is None:
+        return x
+    return x + sparse_conv2d(x, position_encoding.proj, layout)
+
+
 class _GreenTwins(GreenEncoder):
     """The sparse forward of both kinds of Twins."""
+
+    run_block = staticmethod(_run_block)
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -57,45 +82,35 @@ class _GreenTwins(GreenEncoder):
     def new_in_transfer(self) -> Tuple[str, ...]:
         return tuple(f'norm_after_stage{i}' for i in range(self.num_stage))
 
-    def forward_visible(self, images: Tensor, visible: Tensor) -> Tuple[Tensor, ...]:
-        outs, x, finer = [], None, None
-        for i, layout in enumerate(self.layouts(visible)):
-            embed = self.patch_embeds[i]
-            if i == 0:
-                x = self.embed(images, visible, embed.projection, layout)
-            else:
-                x = sparse_conv2d(x, embed.projection, finer, layout)
-            x = self.position_encoding_drops[i](embed.norm(x))
-            index = None
-            for j, block in enumerate(self.stages[i]):
-                if isinstance(block, LSAEncoderLayer) and index is None:
-                    index = self._window_index(block.attn, layout, x)
-                x = self._run_block(block, x, layout, index)
-                if j == 0:
-                    x = x + sparse_conv2d(x, self.position_encodings[i].proj, layout)
-            x = getattr(self, f'norm_after_stage{i}')(x)
-            if i in self.out_indices:
-                outs.append(x)
-            finer = layout
-        return tuple(outs)
+    def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
+        embed = self.patch_embeds[0]
+        x = self.embed(images, visible, embed.projection, layout)
+        return self.position_encoding_drops[0](embed.norm(x))
+
+    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+        embed = self.patch_embeds[stage]
+        x = sparse_conv2d(x, embed.projection, finer, layout)
+        return self.position_encoding_drops[stage](embed.norm(x))
+
+    def stage_blocks(self, stage: int) -> Sequence[nn.Module]:
+        return self.stages[stage]
+
+    def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
+        index = None
+        for block in self.stages[stage]:
+            if isinstance(block, LSAEncoderLayer):
+                index = self._window_index(block.attn, layout, x)
+                break
+        encoding = self.position_encodings[stage]
+        return [(layout, index, None if j else encoding) for j in range(len(self.stages[stage]))]
+
+    def end_stage(self, stage: int, x: Tensor) -> Tensor:
+        return getattr(self, f'norm_after_stage{stage}')(x)
 
     @staticmethod
     def _window_index(attention: nn.Module, layout: TokenLayout, x: Tensor) -> AttentionIndex:
         plan = build_group_plan(layout, attention.window_size).to(x.device)
         return attention_index(plan, *x.shape[:2], attention.num_heads, relative_position=False)
-
-    @staticmethod
-    def _run_block(
-        block: nn.Module, x: Tensor, layout: TokenLayout, index: Optional[AttentionIndex]
-    ) -> Tensor:
-        """An ``LSAEncoderLayer`` or ``GSAEncoderLayer`` on visible tokens, B x L x C."""
-        normed = block.norm1(x)
-        if isinstance(block, LSAEncoderLayer):
-            attended = _local_attention(block.attn, normed, index)
-        else:
-            attended = _global_attention(block.attn, normed, layout)
-        x = x + block.drop_path(attended)
-        return ffn_branch(x, block.norm2, block.ffn, block.drop_path)
 
 
 @MODELS.register_module()
@@ -110,7 +125,7 @@ class GreenPCPVT(_GreenTwins, PCPVT):
 
     Args:
         *args: Those of ``mmpretrain.PCPVT``.
-        **kwargs: Those of ``mmpretrain.PCPVT``.
+        **kwargs: Those of ``mmpretrain.PCPVT`` and of :class:`GreenEncoder`.
 
     Raises:
         ValueError: If patches overlap, or a spatial reduction is wider than a mask unit.
@@ -134,7 +149,7 @@ class GreenSVT(_GreenTwins, SVT):
 
     Args:
         *args: Those of ``mmpretrain.SVT``.
-        **kwargs: Those of ``mmpretrain.SVT``.
+        **kwargs: Those of ``mmpretrain.SVT`` and of :class:`GreenEncoder`.
 
     Raises:
         ValueError: If patches overlap, or a spatial reduction is wider than a mask unit.

@@ -96,7 +96,8 @@ class StagedViT(StrictInit, VisionTransformer):
     ) -> None:
         number = self.num_layers
         if global_attn_indexes is None:
-            global_attn_indexes = [(i + 1) * number // 4 - 1 for i in range(4)]
+            ends = {(i + 1) * number // 4 - 1 for i in range(4)}
+            global_attn_indexes = sorted(ends - {-1})  # a quarter of few blocks may be empty
         if not all(0 <= i < number for i in global_attn_indexes):
             raise ValueError(
                 f'global_attn_indexes must be blocks below {number}, got {global_attn_indexes}'

@@ -15,8 +15,25 @@ from ...sparsity import scatter_to_grid, token_layout
 
 
 @lru_cache(maxsize=32)
-def _position_embedding(grid: Tuple[int, int], channels: int) -> Tensor:
-    return build_2d_sincos_position_embedding(list(grid), channels).float()
+def position_embedding(grid: Tuple[int, int], channels: int) -> Tensor:
+    """Fixed 2-D sine-cosine positions of a grid, in raster order.
+
+    The first half of the channels tells the row, the second half the column:
+    sines, then cosines, of position / 10000^(4 k / C) for k from 0 to C / 4 - 1.
+
+    MMPretrain's function flattens its grid column by column. It gets height and
+    width in exchanged places here, so that its columns are our rows. On a square
+    grid that changes no value.
+
+    Args:
+        grid (Tuple[int, int]): Height Mh and width Mw in mask units.
+        channels (int): Width C of the decoder, a multiple of 4.
+
+    Returns:
+        Tensor: float32 of shape 1 x (Mh * Mw) x C, on the CPU.
+    """
+    height, width = grid
+    return build_2d_sincos_position_embedding((width, height), channels).float()
 
 
 @MODELS.register_module()
@@ -91,8 +108,10 @@ class GreenMIMNeck(BaseModule):
             raster order; inside a unit row, column, colour.
         """
         x = self._restore(self.decoder_embed(x), visible)
-        position = _position_embedding(tuple(visible.shape[1:]), x.shape[-1])
-        x = x + position.to(x.dtype).to(x.device, non_blocking=True)
+        position = position_embedding(tuple(visible.shape[1:]), x.shape[-1])
+        # in float32: bfloat16 has 8 bits for a position; autocast casts before the next product
+        summed = x + position.to(x.device, non_blocking=True)
+        x = summed if torch.is_autocast_enabled(x.device.type) else summed.to(x.dtype)
         for block in self.decoder_blocks:
             x = block(x)
         return self.decoder_pred(self.decoder_norm(x))

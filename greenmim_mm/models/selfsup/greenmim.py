@@ -32,11 +32,12 @@ class GreenMIM(BaseSelfSupervisor):
             of the runner (0 without a runner).
         data_preprocessor (dict, optional): Normalisation of the images.
             Defaults to None, ``SelfSupDataPreprocessor`` without arguments.
-        **kwargs: Those of ``mmpretrain.BaseSelfSupervisor``.
+        **kwargs: Those of ``mmpretrain.BaseSelfSupervisor``; ``target_generator`` and
+            ``pretrained`` must be None.
 
     Raises:
-        ValueError: If head or neck predict units of another size than the
-            backbone masks, or ``mask_ratio`` is not between 0 and 1.
+        ValueError: If an option has no use here, head or neck predict units of another size than
+            the backbone masks, or ``mask_ratio`` is not between 0 and 1.
     """
 
     def __init__(
@@ -50,6 +51,12 @@ class GreenMIM(BaseSelfSupervisor):
         data_preprocessor: Optional[dict] = None,
         **kwargs,
     ) -> None:
+        for name, instead in (
+            ('target_generator', 'the target is the pixels, see head'),
+            ('pretrained', "set backbone.init_cfg=dict(type='Pretrained', ...), or load_from"),
+        ):
+            if kwargs.get(name) is not None:
+                raise ValueError(f'{name} must be None, got {kwargs[name]!r}: {instead}')
         # named with its scope, so that a config of any default scope can build the model
         data_preprocessor = {
             'type': 'mmpretrain.SelfSupDataPreprocessor',
