@@ -4,7 +4,8 @@ One file per subject. A check is a function from a config and files to a list of
 builds no model and changes nothing. :func:`enforce` says the warnings and ends the run on errors.
 """
 
+from .batches import check_batches
 from .files import check_datasets
 from .finding import CheckError, Finding, enforce, say
 
-__all__ = ['CheckError', 'Finding', 'check_datasets', 'enforce', 'say']
+__all__ = ['CheckError', 'Finding', 'check_batches', 'check_datasets', 'enforce', 'say']
