@@ -25,6 +25,7 @@ from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
 from .checkpoint import latest_checkpoint, save_atomically
 from .checks import CheckError, check_datasets, enforce, say
+from .runner import DataFirstRunner
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -199,7 +200,9 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     fit_to_hardware(cfg)
     keep_freed_memory()
     import_quietly(cfg.get('default_scope'))
-    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return (DataFirstRunner if 'train_dataloader' in loaders else Runner).from_cfg(cfg)
 
 
 def import_quietly(scope: Optional[str] = None) -> None:

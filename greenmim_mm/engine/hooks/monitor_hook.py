@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from ...registry import HOOKS
 from ...sparsity import grouping
+from ..checks import check_batches, enforce
 
 
 def _peak_memory() -> float:
@@ -54,6 +55,7 @@ class GreenMonitorHook(Hook):
         self._plans: List[Tuple[int, int, float]] = []  # slots, tokens, seconds
 
     def before_train(self, runner: Runner) -> None:
+        enforce(check_batches(runner.train_dataloader))  # a run of 0 images is an error
         self._began = self._line_began = time.perf_counter()
         self._line_images = self._line_steps = 0
         grouping.PLAN_OBSERVERS.append(self._observe)

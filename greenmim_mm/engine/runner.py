@@ -1,0 +1,45 @@
+"""A runner that looks at the training data before it builds the model."""
+
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from .checks import CheckError, check_batches, enforce
+from .checks.batches import NO_SAMPLE
+
+# all that mmengine's BaseDataset says about a list of samples that is empty
+_EMPTY = 'need at least one array to concatenate'
+
+
+class DataFirstRunner(Runner):
+    """mmengine's runner, but the training data is built first, and built once.
+
+    What is wrong with the data (none there, fewer samples than a batch, nothing left by a
+    filter) ends the run before a large model is built. Everything else is as in mmengine.
+
+    Raises:
+        CheckError: If the training loader yields no batch.
+    """
+
+    def build_model(self, model) -> nn.Module:
+        self._first = self._train_dataloader
+        if isinstance(self._train_dataloader, dict):
+            different = self._randomness_cfg.get('diff_rank_seed', False)
+            try:
+                self._first = self.build_dataloader(
+                    self._train_dataloader, seed=self.seed, diff_rank_seed=different
+                )
+            except ValueError as error:
+                if _EMPTY not in str(error):
+                    raise
+                raise CheckError(NO_SAMPLE.format(key='train_dataloader')) from error
+            enforce(check_batches(self._first))
+        return super().build_model(model)
+
+    def build_train_loop(self, loop) -> BaseLoop:
+        # only here: `scale_lr` reads the batch size from the config, which a loader with a
+        # batch sampler does not know
+        config, self._train_dataloader = self._train_dataloader, self._first
+        try:
+            return super().build_train_loop(loop)
+        finally:
+            self._train_dataloader = config
