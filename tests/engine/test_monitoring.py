@@ -1,11 +1,13 @@
 """KNNHook against plain loops, GreenMonitorHook against counts, both in a real run."""
 
+import gc
 import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from mmengine.dataset import BaseDataset
+from mmengine.hooks import LoggerHook
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
@@ -104,12 +106,26 @@ def test_monitor_in_a_run(tmp_path):
     assert not grouping.PLAN_OBSERVERS and runner.iter == 4
 
 
-def monitored(**kwargs):
+class Planner(torch.nn.Module):
+    """A model whose forward makes the plans of two stages."""
+
+    def forward(self, fails=False):
+        visible = RandomMasking(0.75)((224, 224), 1, seed=0)
+        plans = [build_group_plan(token_layout(visible, 8), 7, shift) for shift in (0, 3)]
+        if fails:
+            raise RuntimeError('out of memory')
+        return plans
+
+
+def monitored(steps=1, interval=10, **kwargs):
     """A hook between before_train and after_train, and what it says."""
     said = []
     logger = SimpleNamespace(info=said.append, warning=said.append)
     hub = MessageHub.get_instance(f'monitor{torch.rand(1).item()}')
-    runner = SimpleNamespace(logger=logger, message_hub=hub, hooks=[], iter=0)
+    runner = SimpleNamespace(
+        logger=logger, message_hub=hub, iter=0, hooks=[LoggerHook(interval=interval)],
+        model=Planner(), train_dataloader=torch.utils.data.DataLoader(range(steps)),
+    )  # fmt: skip
     hook = GreenMonitorHook(**kwargs)
     hook.before_train(runner)
     return hook, runner, said
@@ -117,8 +133,7 @@ def monitored(**kwargs):
 
 def test_padding_is_that_of_the_plans():
     hook, runner, _ = monitored(energy=False)
-    visible = RandomMasking(0.75)((224, 224), 1, seed=0)
-    plans = [build_group_plan(token_layout(visible, 8), 7, shift) for shift in (0, 3)]
+    plans = runner.model()
     hook.after_train_iter(runner, 0, dict(inputs=torch.zeros(5, 3, 8, 8)))
     pads = sum((plan.window_id == -1).sum() for plan in plans)
     slots = sum(plan.window_id.numel() for plan in plans)
@@ -126,6 +141,49 @@ def test_padding_is_that_of_the_plans():
     assert padding == pytest.approx((pads / slots).item())
     hook.after_train(runner)
     assert hook.images == 5
+
+
+def test_planning_time_does_not_grow_with_the_epochs():
+    """The values of the report: epochs shorter than the interval of the log, never cleared."""
+    hook, runner, _ = monitored(steps=3, interval=10, energy=False)
+    slots = sum(plan.window_id.numel() for plan in runner.model())
+    for _ in range(100):
+        hook.before_train_epoch(runner)
+        for batch_idx in range(3):
+            runner.model()
+            hook.after_train_iter(runner, batch_idx, dict(inputs=torch.zeros(2, 1)))
+    assert hook._plans.slots == 3 * slots  # of this epoch alone
+    planning = runner.message_hub.get_scalar('train/planning_ms').data[0]
+    assert planning[-30:].mean() < 5 * planning[:30].mean()  # it was 200 times as much
+    hook.after_train(runner)
+
+
+def test_time_between_epochs_is_not_that_of_training(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr('time.perf_counter', lambda: now[0])
+    hook, runner, _ = monitored(steps=2, energy=False)
+    for _ in range(2):
+        hook.before_train_epoch(runner)
+        now[0] += 2  # a step
+        hook.after_train_iter(runner, 0, dict(inputs=torch.zeros(4, 1)))
+        now[0] += 100  # evaluation
+    assert runner.message_hub.get_scalar('train/images_per_second').current() == 2
+
+
+def test_nothing_listens_after_an_exception():
+    hook, runner, _ = monitored(energy=False)
+    with pytest.raises(RuntimeError, match='out of memory'):
+        runner.model(fails=True)
+    assert not grouping.PLAN_OBSERVERS
+    before = hook._plans.slots
+    Planner()()  # the plans of another model
+    assert hook._plans.slots == before > 0
+
+
+def test_plans_of_an_evaluation_are_not_counted():
+    hook, runner, _ = monitored(energy=False)
+    runner.model.eval()()
+    assert hook._plans.slots == 0
 
 
 def fake_codecarbon(monkeypatch, **methods):
@@ -180,6 +238,17 @@ def test_a_missing_sensor_stops_nothing(monkeypatch, method):
     hook.after_train(runner)
     assert said[0] == 'GreenMonitorHook: no estimate of energy: no sensor'
     assert said[-1].startswith('This run: 0 images') and 'kWh' not in said[-1]
+
+
+def test_the_tracker_ends_with_a_run_that_failed(monkeypatch):
+    stopped = []
+    fake_codecarbon(monkeypatch, stop=lambda self: stopped.append(1))
+    hook, runner, _ = monitored()
+    with pytest.raises(RuntimeError):
+        runner.model(fails=True)
+    del hook, runner
+    gc.collect()
+    assert stopped == [1]
 
 
 def test_without_codecarbon_energy_is_left_out(monkeypatch):
