@@ -1,4 +1,4 @@
-"""KNNHook against plain loops, GreenMonitorHook against counts, both in a real run."""
+"""GreenMonitorHook against counts, ReconstructionHook in a real run."""
 
 import gc
 import sys
@@ -6,91 +6,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import LoggerHook
 from mmengine.logging import MessageHub
-from mmengine.runner import Runner
-from mmpretrain.structures import DataSample
 from PIL import Image
 
-from greenmim_mm.engine.hooks import GreenMonitorHook, KNNHook, ReconstructionHook
-from greenmim_mm.engine.hooks.knn_hook import knn_predict
+from greenmim_mm.engine.hooks import GreenMonitorHook, ReconstructionHook
 from greenmim_mm.sparsity import RandomMasking, build_group_plan, grouping, token_layout
-
-
-def test_knn_equals_a_loop():
-    queries, keys, labels = torch.randn(7, 5), torch.randn(30, 5), torch.randint(0, 4, (30,))
-    for query, predicted in zip(queries, knn_predict(queries, keys, labels, k=6)):
-        similarity = torch.stack([torch.cosine_similarity(query, key, dim=0) for key in keys])
-        votes = [0.0] * 4
-        for i in similarity.argsort(descending=True)[:6].tolist():
-            votes[labels[i]] += torch.exp(similarity[i].double() / 0.07).item()
-        assert predicted == max(range(4), key=votes.__getitem__)
-
-
-class Colours(BaseDataset):
-    """Images of one colour per class, with a little noise."""
-
-    def __init__(self, number, seed):
-        self.number, self.seed = number, seed
-        super().__init__(pipeline=[self.draw])
-
-    def load_data_list(self):
-        return [dict(index=i) for i in range(self.number)]
-
-    def draw(self, data):
-        generator = torch.Generator().manual_seed(self.seed * 1000 + data['index'])
-        label = data['index'] % 3
-        image = torch.rand(3, 64, 64, generator=generator) * 40
-        image[label] += 150
-        return dict(inputs=image, data_samples=DataSample().set_gt_label(label))
-
-
-def loader(number, seed):
-    return dict(batch_size=4, num_workers=0, dataset=Colours(number, seed),
-                sampler=dict(type='DefaultSampler', shuffle=False),
-                collate_fn=dict(type='default_collate'))  # fmt: skip
-
-
-def small_run(tmp_path, hooks, epochs=2):
-    arch = dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2])
-    model = dict(
-        type='greenmim_mm.GreenMIM',
-        backbone=dict(type='greenmim_mm.GreenSwinTransformer', arch=arch, img_size=64,
-                      window_size=4),
-        neck=dict(type='greenmim_mm.GreenMIMNeck', in_channels=64, embed_dims=16, num_heads=2),
-        head=dict(type='greenmim_mm.GreenMIMHead', norm_pix=True, patch_size=32,
-                  loss=dict(type='mmpretrain.PixelReconstructionLoss', criterion='L2')),
-    )  # fmt: skip
-    runner = Runner(
-        model=model, work_dir=str(tmp_path), train_dataloader=loader(8, 0),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)), custom_hooks=hooks,
-        default_hooks=dict(logger=dict(type='LoggerHook', interval=1), checkpoint=None),
-        experiment_name=tmp_path.name, randomness=dict(seed=0), log_level='INFO',
-    )  # fmt: skip
-    runner.train()
-    return runner
-
-
-@pytest.mark.parametrize('interval,expected', [(1, [1, 2, 3]), (2, [2, 3])])
-def test_knn_hook_in_a_run(tmp_path, interval, expected):
-    hook = dict(type='greenmim_mm.KNNHook', train=loader(12, 1), val=loader(6, 2), k=3,
-                interval=interval)  # fmt: skip
-    runner = small_run(tmp_path, [hook], epochs=3)
-    assert runner.model.training
-    (file,) = tmp_path.glob('*/vis_data/scalars.json')
-    lines = [line for line in map(eval, file.read_text().splitlines()) if 'knn_top1' in line]
-    assert [line['step'] for line in lines] == expected
-    assert lines[-1]['knn_top1'] == 100  # colours are easy
-
-
-def test_knn_hook_names_bad_arguments(tmp_path):
-    with pytest.raises(ValueError, match='k and interval must be at least 1, got 0 and 1'):
-        KNNHook(loader(4, 0), loader(4, 0), k=0, interval=1)
-    hook = dict(type='greenmim_mm.KNNHook', train=loader(4, 1), val=loader(6, 2), k=5)
-    with pytest.raises(ValueError, match='k=5 neighbours of 4 labelled images'):
-        small_run(tmp_path, [hook])
+from tests.engine.small_run import small_run
 
 
 def test_monitor_in_a_run(tmp_path):
