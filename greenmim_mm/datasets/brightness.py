@@ -10,15 +10,12 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from .errors import ValueRangeError
 from .opening import Opened
 
 # numbers of the TIFF standard
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _UNSIGNED, _SIGNED = 1, 2
-
-
-class ValueRangeError(ValueError):
-    """A picture whose brightness has no scale: ``value_range`` must be set for the data set."""
 
 
 class DeepValues(NamedTuple):

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Iterator, List, Tuple
 
+from .errors import PictureError
+
 LISTS = ('.txt', '.lst', '.list')
 
 _QUOTES = ('"', "'")
@@ -27,7 +29,7 @@ def read_list(file: str) -> Iterator[Tuple[int, List[str]]]:
         first: as it stands, without blanks and quotes, in other encodings.
 
     Raises:
-        ValueError: If the file is not text.
+        PictureError: If the file is not text.
     """
     with open(file, 'rb') as opened:
         content = opened.read()
@@ -56,7 +58,7 @@ def _of_utf16(content: bytes, encoding: str, file: str) -> List[bytes]:
     except UnicodeDecodeError:
         text = '\0'
     if _CONTROL.search(text):
-        raise ValueError(
+        raise PictureError(
             f'{file} is neither a picture that is read nor a list (text with a path per line)'
         )
     return [line.encode('utf-8', 'surrogatepass') for line in _LINE_END.split(text)]

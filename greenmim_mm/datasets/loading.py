@@ -8,8 +8,9 @@ from mmengine.fileio import get
 from mmengine.logging import MMLogger
 
 from ..registry import TRANSFORMS
-from .brightness import ValueRangeError, check_value_range
+from .brightness import check_value_range
 from .decoding import decode
+from .errors import ValueRangeError
 from .opening import MAX_PIXELS
 from .shared_set import SharedSet
 from .sources import printable
@@ -88,6 +89,10 @@ class LoadImage(LoadImageFromFile):
                 f'{imdecode_backend!r} and {self.color_type!r}'
             )
         self._named = SharedSet() if on_error == 'skip' else None
+
+    def has_named(self, path: str) -> bool:
+        """Whether the log of this process or of its loading workers names a broken image."""
+        return self._named is not None and path in self._named
 
     def transform(self, results: dict) -> Optional[dict]:
         path = results['img_path']

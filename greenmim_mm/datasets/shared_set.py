@@ -1,6 +1,7 @@
 """A set of texts that loading workers share."""
 
 from hashlib import blake2b
+from typing import Optional, Tuple
 
 import torch
 
@@ -23,14 +24,26 @@ class SharedSet:
 
     def add(self, text: str) -> bool:
         """Whether ``text`` was new."""
+        place, found = self._look_for(text)
+        if place is None or found:
+            return False
+        self._table[place] = self._key(text)
+        return True
+
+    def __contains__(self, text: str) -> bool:
+        return self._look_for(text)[1]
+
+    @staticmethod
+    def _key(text: str) -> int:
         digest = blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=8).digest()
-        key = int.from_bytes(digest, 'little', signed=True) or 1  # 0 is an empty place
+        return int.from_bytes(digest, 'little', signed=True) or 1  # 0 is an empty place
+
+    def _look_for(self, text: str) -> Tuple[Optional[int], bool]:
+        """The place of a text, or a free one (None: there is none), and whether it is there."""
+        key = self._key(text)
         for i in range(_TRIES):
             place = (key + i) % len(self._table)
             found = int(self._table[place])
-            if found == key:
-                return False
-            if found == 0:
-                self._table[place] = key
-                return True
-        return False
+            if found in (0, key):
+                return place, found == key
+        return None, False

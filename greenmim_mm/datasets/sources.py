@@ -6,6 +6,7 @@ import stat
 from collections import Counter
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple, Union
 
+from .errors import PictureError
 from .formats import (
     ARCHIVES,
     EXTENSIONS,
@@ -79,12 +80,12 @@ class Search:
 
         Raises:
             FileNotFoundError: If it, or a file of a list, is not there.
-            ValueError: If it is an archive, is not read, or holds no picture.
+            PictureError: If it is an archive, is not read, or holds no picture.
         """
         source = osp.expanduser(os.fspath(source))
         found = list(self._of(source))
         if not found:
-            raise ValueError(self._nothing(source))
+            raise PictureError(self._nothing(source))
         new = []
         for path, real in found:
             if real in self._seen:
@@ -108,10 +109,10 @@ class Search:
     def _refuse(path: str, name: str) -> None:
         """What holds pictures, but is neither a folder, a list nor a picture that is read."""
         if extension_of(path, ARCHIVES):
-            raise ValueError(f'{name} is an archive: unpack it, and give the folder')
+            raise PictureError(f'{name} is an archive: unpack it, and give the folder')
         unread = unread_extension(path)
         if unread:
-            raise ValueError(f'{name}: {unread} is not read. {how_to_read(unread)}')
+            raise PictureError(f'{name}: {unread} is not read. {how_to_read(unread)}')
 
     def _of_list(self, file: str) -> Iterator[Found]:
         """Files of a list, and all pictures of a folder in it."""
@@ -131,7 +132,7 @@ class Search:
             else:
                 where = f'{printable(file)}, line {line}: {printable(path)}'
                 if extension_of(path, LISTS):
-                    raise ValueError(f'{where} is itself a list: name it as a source of its own')
+                    raise PictureError(f'{where} is itself a list: name it as a source of its own')
                 if not extension_of(path, self.extensions):
                     self._refuse(path, where)
                 folder, name = osp.split(path)
@@ -270,11 +271,11 @@ def find_pictures(
 
     Raises:
         FileNotFoundError: If a source, or a file of a list, is not there.
-        ValueError: If a source holds no picture or cannot be read, or there is none.
+        PictureError: If a source holds no picture or cannot be read, or there is none.
     """
     sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     if not sources:
-        raise ValueError('data_root must name a folder, a list file or a picture, got none')
+        raise PictureError('data_root must name a folder, a list file or a picture, got none')
     search = Search(extensions)
     found: Dict[str, List[str]] = {}
     for source in sources:

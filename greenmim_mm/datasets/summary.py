@@ -8,12 +8,12 @@ import numpy as np
 
 from .brightness import (
     DeepValues,
-    ValueRangeError,
     black_and_white,
     deep_colours,
     deep_values,
     seen_range,
 )
+from .errors import PictureError, ValueRangeError
 from .loading import LoadImage
 from .opening import MAX_PIXELS, open_picture
 from .sources import printable
@@ -96,7 +96,7 @@ def summarise(paths: List[str], sample: int, pipeline: Optional[list] = None) ->
             :class:`LoadImage` among them. Defaults to None.
 
     Raises:
-        ValueError: If none of the sample can be read, or brightness has no scale.
+        PictureError: If none of the sample can be read, or brightness has no scale.
     """
     kinds = Counter(osp.splitext(path)[1].lower() for path in paths)
     text = ', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())
@@ -124,7 +124,7 @@ def summarise(paths: List[str], sample: int, pipeline: Optional[list] = None) ->
         sizes.append(size)
         modes[mode] += 1
     if broken and not sizes:
-        raise ValueError(
+        raise PictureError(
             f'none of {len(broken):,} pictures looked at can be read, first '
             f'{printable(broken[0])} ({reason})'
         )

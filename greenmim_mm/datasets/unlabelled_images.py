@@ -7,6 +7,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
 from ..registry import DATASETS
+from .errors import PictureError
 from .formats import EXTENSIONS, check_extensions
 from .sources import Source, find_pictures, printable
 from .summary import summarise
@@ -33,7 +34,7 @@ class UnlabelledImages(BaseDataset):
 
     Raises:
         FileNotFoundError: If a source, or a file of a list, is not there.
-        ValueError: If a source holds no image or is none (an archive, for example), if no image
+        PictureError: If a source holds no image or is none (an archive, for example), if no image
             of the sample can be read, or if their values have no scale (``LoadImage``).
     """
 
@@ -54,8 +55,8 @@ class UnlabelledImages(BaseDataset):
         """Paths of all images, source by source, in the order of their names."""
         try:
             found, search = find_pictures(self.sources, self.extensions)
-        except ValueError as error:
-            raise ValueError(f'{error} (train_dataloader.dataset.data_root)') from error
+        except PictureError as error:
+            raise PictureError(f'{error} (train_dataloader.dataset.data_root)') from error
         paths = [path for new in found.values() for path in new]
         numbers = ', '.join(f'{printable(source)}: {len(new):,}' for source, new in found.items())
         text = f'{len(paths):,} images ({numbers}): '

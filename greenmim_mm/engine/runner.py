@@ -3,6 +3,7 @@
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from ..datasets.errors import PictureError
 from .checks import CheckError, check_batches, enforce
 from .checks.batches import NO_SAMPLE
 
@@ -28,6 +29,8 @@ class DataFirstRunner(Runner):
                 self._first = self.build_dataloader(
                     self._train_dataloader, seed=self.seed, diff_rank_seed=different
                 )
+            except PictureError as error:
+                raise CheckError(str(error)) from error
             except ValueError as error:
                 if _EMPTY not in str(error):
                     raise

@@ -1,5 +1,6 @@
 """What takes the place of a sample that a pipeline gives nothing for."""
 
+from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
 
 import numpy as np
@@ -169,3 +170,40 @@ def test_mixing_datasets_are_seeded_by_the_outer_sample(sources):
     assert len(set(drawn[:, 1])) == len(set(drawn[:, 3])) == len(set(drawn[:, 4])) == 16
     assert np.array_equal(np.stack(epoch(1)), np.stack(epoch(1, num_workers=2)))
     assert not np.array_equal(np.stack(epoch(1)), drawn)
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_what_the_loader_names_with_its_reason_is_not_named_again(tmp_path, num_workers, caplog):
+    from mmengine.logging import MMLogger
+    from PIL import Image
+
+    from greenmim_mm.datasets import UnlabelledImages
+
+    for i in range(8):
+        Image.new('RGB', (4, 4)).save(tmp_path / f'{i}.png')
+    (tmp_path / '3.png').write_bytes(b'hello')
+    load = dict(type='greenmim_mm.LoadImage', on_error='skip')
+    dataset = UnlabelledImages(tmp_path, pipeline=[load, lambda data: np.zeros(3)])
+    run = Run(dataset, num_workers=num_workers)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    for number in range(3):
+        run.epoch(number)
+    logger.removeHandler(caplog.handler)
+    (line,) = run.lines
+    assert line.startswith('1 of 8 pictures could not be used') and 'New' not in line
+    if num_workers == 0:
+        (text,) = caplog.messages
+        assert f'image {tmp_path}/3.png cannot be read' in text
+
+
+def test_a_seeded_dataset_can_be_sent_to_a_spawned_worker():
+    dataset = Holes(8, [2])
+    dataset.pipeline.transforms = [np.asarray]
+    run = Run(dataset)
+    copy = ForkingPickler.loads(ForkingPickler.dumps(dataset))
+    assert copy.__getitems__.dataset is copy and copy.prepare_data.dataset is copy
+    run.hook._epoch.fill_(7)
+    assert int(copy.__getitems__.epoch) == 7  # shared, as the counts are
+    copy.prepare_data.times[2] = 5
+    assert dataset.prepare_data.times[2] == 5

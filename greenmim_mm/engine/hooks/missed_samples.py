@@ -48,6 +48,15 @@ class MissedSamples:
         """Path of a picture, or its number where the dataset knows none."""
         return str(self.dataset.get_data_info(int(idx)).get('img_path', f'sample {idx}'))
 
+    def named_by_loader(self, idx: int) -> bool:
+        """Whether a transform has named the picture in the log already, with its reason."""
+        transforms = getattr(self.dataset.pipeline, 'transforms', [])
+        return any(
+            transform.has_named(self.name(idx))
+            for transform in transforms
+            if hasattr(transform, 'has_named')
+        )
+
     def remove(self) -> None:
         """Give the dataset its own method back."""
         self.dataset.__dict__.pop('prepare_data', None)
@@ -70,7 +79,10 @@ def leaf_datasets(dataset) -> Iterator[BaseDataset]:
 
 
 class MissedReport:
-    """What was missed in a run, over all workers and processes: each picture is named once."""
+    """What was missed in a run, over all workers and processes: each picture is named once.
+
+    Those that ``LoadImage`` has named in the log of the first process are not named again.
+    """
 
     def __init__(self, dataset) -> None:
         self.parts = [MissedSamples(part) for part in leaf_datasets(dataset) if not part.test_mode]
@@ -83,15 +95,22 @@ class MissedReport:
         return totals
 
     def new(self) -> Optional[str]:
-        """A line if there are pictures that no line has named before. All processes call it."""
+        """A line if pictures were missed that no line told of before. All processes call it."""
         totals = self._totals()
-        names = []
+        any_new, names = False, []
         for part, total, named in zip(self.parts, totals, self.named):
             fresh = (total > 0) & ~named
             named |= fresh
-            names += [part.name(idx) for idx in fresh.nonzero().flatten().tolist()]
-        if not names:
+            any_new |= bool(fresh.any())
+            names += [
+                part.name(idx)
+                for idx in fresh.nonzero().flatten().tolist()
+                if not part.named_by_loader(idx)
+            ]
+        if not any_new:
             return None
+        if not names:
+            return self._sum(totals)
         more = f' and {len(names) - NAMED_AT_ONCE:,} more' if len(names) > NAMED_AT_ONCE else ''
         return f'{self._sum(totals)}. New: {", ".join(names[:NAMED_AT_ONCE])}{more}'
 
