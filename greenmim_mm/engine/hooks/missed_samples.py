@@ -126,7 +126,7 @@ class MissedReport:
         times = sum(int(total.sum()) for total in totals)
         return (
             f'{missed:,} of {number:,} pictures could not be used (unreadable, or left out by the '
-            f'pipeline); others took their place {times:,} times so far'
+            f'pipeline); {times:,} replacements were drawn'
         )
 
     def remove(self) -> None:
