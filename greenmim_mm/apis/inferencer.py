@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..compat.safe_load import load_checkpoint_file, weights_of
-from ..datasets import EXTENSIONS, find_images
+from ..datasets import EXTENSIONS, find_images, reading_options
 from ..models.utils import load_and_compare
 from ..registry import MODELS
 from ..sparsity import Purpose, RandomMasking
@@ -191,7 +191,8 @@ class GreenMIMInferencer(BaseInferencer):
 
     def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterator[Tensor]:
         """Batches of images, BGR in 0..255, B x 3 x S x S."""
-        load = Compose([dict(type='greenmim_mm.LoadImage')])
+        options = reading_options(self.cfg.get('train_dataloader'))
+        load = Compose([dict(type='greenmim_mm.LoadImage', **options)])
         for start in range(0, len(inputs), batch_size):
             batch = []
             for image in inputs[start : start + batch_size]:

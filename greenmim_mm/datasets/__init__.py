@@ -1,6 +1,19 @@
 """Unlabelled images; transforms and checks around MMPretrain's and MMDetection's datasets."""
 
-from .loading import LoadImage
-from .unlabelled_images import EXTENSIONS, UnlabelledImages, find_images
+from .decoding import decode
+from .errors import PictureError, ValueRangeError
+from .formats import EXTENSIONS
+from .loading import LoadImage, reading_options
+from .sources import find_images
+from .unlabelled_images import UnlabelledImages
 
-__all__ = ['EXTENSIONS', 'LoadImage', 'UnlabelledImages', 'find_images']
+__all__ = [
+    'EXTENSIONS',
+    'LoadImage',
+    'PictureError',
+    'UnlabelledImages',
+    'ValueRangeError',
+    'decode',
+    'find_images',
+    'reading_options',
+]

@@ -1,80 +1,119 @@
 """Reading images of every kind, and images that may be broken."""
 
-import io
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.fileio import get
 from mmengine.logging import MMLogger
-from PIL import Image, ImageOps
 
 from ..registry import TRANSFORMS
+from .brightness import check_value_range
+from .decoding import decode
+from .errors import ValueRangeError
+from .opening import MAX_PIXELS
+from .shared_set import SharedSet
+from .sources import printable
 
-# what shows through: the mean colour of ImageNet, which normalisation turns into zeros
-CANVAS = (124, 116, 104)
+# options that say how pictures of a data set become pixels, wherever they are read
+_OF_THE_DATA = ('value_range', 'max_pixels')
+_DECODED = ('color', 'grayscale', 'color_ignore_orientation')
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as RGB with 8 bits per channel, upright.
+def reading_options(cfg) -> dict:
+    """How a config reads its pictures, for whatever reads further ones for the same model.
 
-    16-bit and 32-bit grey is scaled from its whole range (65,535; 1 for floats up to
-    1), not cut at 255; transparent parts show the mean colour of ImageNet; CMYK, palettes and
-    grey are converted; the orientation of the camera (EXIF) is followed.
+    Args:
+        cfg (dict | list): A config, or a part of it.
+
+    Returns:
+        dict: ``value_range`` and ``max_pixels`` of its first :class:`LoadImage`, as far as they
+        are set.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(('I', 'F')):
-        values = np.asarray(image, dtype=np.float64)
-        highest = values.max(initial=0)
-        full = 65535 if highest > 255 else (255 if highest > 1 or image.mode != 'F' else 1)
-        image = Image.fromarray((values / full * 255).round().clip(0, 255).astype(np.uint8))
-    elif image.mode in ('LA', 'La', 'PA', 'RGBA', 'RGBa') or 'transparency' in image.info:
-        image = image.convert('RGBA')
-        canvas = Image.new('RGBA', image.size, (*CANVAS, 255))
-        image = Image.alpha_composite(canvas, image)
-    return image.convert('RGB')
+    if isinstance(cfg, dict):
+        kind = cfg.get('type')
+        if str(getattr(kind, '__name__', kind)).rpartition('.')[2] == 'LoadImage':
+            return {name: cfg[name] for name in _OF_THE_DATA if name in cfg}
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        return next(filter(None, map(reading_options, cfg)), {})
+    return {}
 
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
-    """``LoadImageFromFile`` for every kind of image (:func:`to_rgb`) that can skip broken ones.
+    """``LoadImageFromFile`` for every kind of image that can skip broken ones.
 
-    OpenCV fills what is missing of a truncated JPEG with grey and says nothing;
-    Pillow, the default here, reports it.
+    How brightness, transparency and orientation become 8-bit pixels is told at
+    :func:`~greenmim_mm.datasets.decoding.decode`. OpenCV fills what is missing of a truncated
+    JPEG with grey and says nothing; Pillow, the default here, reports it.
 
     Args:
         on_error (str): What to do with an unreadable image: ``'raise'`` stops
-            with an error that names it; ``'skip'`` names it in the log and lets
+            with an error that names it; ``'skip'`` names it in the log, once, and lets
             the dataset draw another sample. Defaults to 'raise'.
-        imdecode_backend (str): Another than Pillow reads as its parent does. Defaults to 'pillow'.
+        imdecode_backend (str): Another than Pillow reads as its parent does, without
+            ``value_range`` and ``max_pixels``. Defaults to 'pillow'.
+        value_range (Sequence[float], optional): Values of black and white in images of more than
+            8 bits, for example ``(0, 4095)`` for a 12-bit camera; those of 8 bits do not change.
+            Defaults to None: the range of the type, 0 to 65,535 for 16 bits, 0 to 1 for floats.
+        max_pixels (int, optional): Larger images count as unreadable; None: no limit.
+            Defaults to 1,000,000,000.
         **kwargs: Those of ``LoadImageFromFile``.
 
     Raises:
-        ValueError: If ``on_error`` is neither, or (``'raise'``) at an
-            unreadable image.
+        ValueError: If an argument is out of range; (``'raise'``) at an unreadable image; and
+            always at an image whose values have no scale without ``value_range``.
     """
 
-    def __init__(self, on_error: str = 'raise', imdecode_backend: str = 'pillow', **kwargs) -> None:
+    def __init__(
+        self,
+        on_error: str = 'raise',
+        imdecode_backend: str = 'pillow',
+        value_range: Optional[Sequence[float]] = None,
+        max_pixels: Optional[int] = MAX_PIXELS,
+        **kwargs,
+    ) -> None:
         super().__init__(imdecode_backend=imdecode_backend, **kwargs)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        if max_pixels is not None and max_pixels < 1:
+            raise ValueError(f'max_pixels must be at least 1 or None, got {max_pixels!r}')
         self.on_error = on_error
+        self.value_range = check_value_range(value_range)
+        self.max_pixels = max_pixels
+        self.decodes = imdecode_backend == 'pillow' and self.color_type in _DECODED
+        if self.value_range is not None and not self.decodes:
+            raise ValueError(
+                f"value_range needs imdecode_backend='pillow' and color_type in {_DECODED}, got "
+                f'{imdecode_backend!r} and {self.color_type!r}'
+            )
+        self._named = SharedSet() if on_error == 'skip' else None
+
+    def has_named(self, path: str) -> bool:
+        """Whether the log of this process or of its loading workers names a broken image."""
+        return self._named is not None and path in self._named
 
     def transform(self, results: dict) -> Optional[dict]:
+        path = results['img_path']
         try:
-            if self.imdecode_backend != 'pillow' or self.color_type != 'color':
+            if not self.decodes:
                 return super().transform(results)
-            content = get(results['img_path'], backend_args=self.backend_args)
-            with Image.open(io.BytesIO(content)) as image:
-                pixels = np.ascontiguousarray(np.asarray(to_rgb(image))[..., ::-1])  # BGR, as mmcv
+            content = get(path, backend_args=self.backend_args)
+            pixels = decode(content, self.color_type, self.value_range, self.max_pixels)
+        except ValueRangeError as error:  # the setting is wrong, not the image: never skipped
+            raise ValueRangeError(f'image {printable(path)}: {error}') from error
         except Exception as error:
-            message = f'image {results["img_path"]} cannot be read ({error})'
+            message = f'image {printable(path)} cannot be read ({error})'
             if self.on_error == 'raise':
                 raise ValueError(
                     f"{message}; remove it, or set on_error='skip' in the LoadImage transform"
                 ) from error
-            MMLogger.get_current_instance().warning(f'{message}; another image takes its place')
+            if self._named.add(path):
+                MMLogger.get_current_instance().warning(f'{message}; other images take its place')
             return None
-        results['img'] = pixels.astype(np.float32) if self.to_float32 else pixels
+        if pixels.ndim == 3:
+            pixels = np.ascontiguousarray(pixels[..., ::-1])  # BGR, as mmcv
+        results['img'] = pixels.astype(np.float32) if self.to_float32 else pixels.copy()
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
         return results

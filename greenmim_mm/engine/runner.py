@@ -1,14 +1,15 @@
-"""mmengine's runner, strict about weights and exact about resuming."""
+"""mmengine's runner: data first, strict about weights, exact about resuming."""
 
 import re
 from typing import Callable, Optional, Union
 
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from ..compat.safe_load import check_state_dict
+from ..datasets import PictureError
 from ..models.utils import (
     check_loaded,
     check_prefixes,
@@ -16,15 +17,20 @@ from ..models.utils import (
     load_and_compare,
     record_loads,
 )
-from .checks import CheckError
+from .checks import CheckError, check_batches, enforce
+from .checks.batches import NO_SAMPLE
 from .resume import check_resumable, follow_config, hyperparameters, run_settings
 
 _STRIP_WRAPPER = [(r'^module\.', '')]
+# all that mmengine's BaseDataset says about a list of samples that is empty
+_EMPTY = 'need at least one array to concatenate'
 
 
 class StrictRunner(Runner):
     """A runner that never goes on with weights that were not loaded.
 
+    - The training data is built before the model, once: what is wrong with it (none there, fewer
+      samples than a batch, nothing left by a filter) ends the run before anything heavy is built.
     - ``load_from``, ``tools/test.py`` and every ``init_cfg=dict(type='Pretrained')``: all tensors
       must be found, with their shapes, or the run ends with a table of what differs. With
       ``partial_load = True`` in the config (``--partial``) what fits is taken, the rest is named.
@@ -34,6 +40,37 @@ class StrictRunner(Runner):
 
     _resuming = False
     _resumed: Optional[dict] = None
+
+    def build_model(self, model) -> nn.Module:
+        """As in the parent, after the training loader.
+
+        Raises:
+            CheckError: If the loader yields no batch.
+        """
+        self._first_loader = self._train_dataloader
+        if isinstance(self._train_dataloader, dict):
+            different = self._randomness_cfg.get('diff_rank_seed', False)
+            try:
+                self._first_loader = self.build_dataloader(
+                    self._train_dataloader, seed=self.seed, diff_rank_seed=different
+                )
+            except PictureError as error:
+                raise CheckError(str(error)) from error
+            except ValueError as error:
+                if _EMPTY not in str(error):
+                    raise
+                raise CheckError(NO_SAMPLE.format(key='train_dataloader')) from error
+            enforce(check_batches(self._first_loader))
+        return super().build_model(model)
+
+    def build_train_loop(self, loop) -> BaseLoop:
+        # only here: `scale_lr` reads the batch size from the config, which a loader with a
+        # batch sampler does not know
+        config, self._train_dataloader = self._train_dataloader, self._first_loader
+        try:
+            return super().build_train_loop(loop)
+        finally:
+            self._train_dataloader = config
 
     def _init_model_weights(self) -> None:
         model = self.bare_model

@@ -40,6 +40,18 @@ def folder(tmp_path):
     return tmp_path / 'images'
 
 
+def test_pictures_are_read_as_in_training(checkpoint, tmp_path):
+    """A 12-bit camera: its white is the model's white here, too."""
+    grey = np.full((128, 128), 4095, np.uint16)
+    Image.fromarray(grey).save(tmp_path / 'white.png')
+    cfg = tiny_config()
+    for value_range, level in ((None, 16), ([0, 4095], 255)):
+        cfg.train_dataloader.dataset.pipeline[0].value_range = value_range
+        inferencer = GreenMIMInferencer(cfg, checkpoint, device='cpu')
+        (result,) = inferencer(str(tmp_path / 'white.png'))['predictions']
+        assert (result.original == level).all()
+
+
 def test_folder_in_pictures_out(checkpoint, folder, tmp_path):
     inferencer = GreenMIMInferencer(tiny_config(), checkpoint, device='cpu')
     results = inferencer(str(folder), batch_size=2, out_dir=str(tmp_path / 'out'))

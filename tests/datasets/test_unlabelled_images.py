@@ -41,7 +41,7 @@ def test_order_is_that_of_the_names(tmp_path):
 def test_list_file_and_several_sources(images):
     (images / 'list.txt').write_text(f'# some\nd/4.jpg\n\n{images}/a/1.jpg\n')
     dataset = UnlabelledImages([str(images / 'list.txt'), str(images / 'd')], pipeline=[])
-    assert names(dataset, images) == ['d/4.jpg', 'a/1.jpg', 'd/3.tif', 'd/4.jpg']
+    assert names(dataset, images) == ['d/4.jpg', 'a/1.jpg', 'd/3.tif']  # each file once
 
 
 def test_linked_folders_are_followed(images, tmp_path_factory):
@@ -50,23 +50,90 @@ def test_linked_folders_are_followed(images, tmp_path_factory):
     assert len(UnlabelledImages(str(link.parent), pipeline=[])) == 2
 
 
-def test_summary(images, caplog):
-    (images / 'd' / '5.jpg').write_bytes(b'broken')
+@pytest.fixture
+def said(caplog):
+    """What the data set says at the start."""
     logger = MMLogger.get_current_instance()
     logger.setLevel(logging.INFO)
     logger.addHandler(caplog.handler)
-    UnlabelledImages([str(images / 'a'), str(images / 'd')], pipeline=[])
+    yield caplog
     logger.removeHandler(caplog.handler)
-    (text,) = caplog.messages
+
+
+def test_summary(images, said):
+    (images / 'd' / '5.jpg').write_bytes(b'broken')
+    UnlabelledImages([str(images / 'a'), str(images / 'd')], pipeline=[])
+    (text,) = said.messages
     for part in (f'5 images ({images}/a: 2, {images}/d: 3): 3 .jpg, 1 .png, 1 .tif',
                  'of 5 looked at: width 40 to 70 (median 45), height 20 to 60 (median 30)',
                  'modes RGB 2, RGBA 1, L 1', f'1 unreadable, first {images}/d/5.jpg'):  # fmt: skip
         assert part in text, text
 
 
+def test_what_is_left_out_and_not_read_is_said(images, said):
+    for name in ('.ipynb_checkpoints/1.jpg', '@eaDir/2.jpg', '.thumbnails/3.jpg', 'a/._1.jpg'):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes(b'x')
+    for name in ('1.heic', 'a/2.HEIC', '3.avif', '4.jp2', '5.CR2', 'n01.tar', 'notes.docx'):
+        (images / name).write_bytes(b'x')
+    (images / 'd' / 'again.jpg').symlink_to(images / 'd' / '4.jpg')
+    (images / 'd' / 'gone.jpg').symlink_to(images / 'nowhere.jpg')
+    dataset = UnlabelledImages([images, images / 'd'], pipeline=[])
+    assert names(dataset, images) == ['a/1.jpg', 'a/b/c/2.PNG', 'd/3.tif', 'd/4.jpg']
+    _, left_out, unread = said.messages
+    for part in ('3 hidden folders', f'1 hidden files (first {images}/a/._1.jpg)',
+                 '4 names of pictures that are there already', '2 links to nothing'):  # fmt: skip
+        assert part in left_out, left_out
+    for part in ('2 .heic (pip install pillow-heif, and add .heic', '1 .avif (Pillow from 11.3',
+                 '1 .jp2 (Pillow reads them: add .jp2', '1 .cr2 (rawpy reads them',
+                 '1 .tar (archives: unpack them)'):  # fmt: skip
+        assert part in unread, unread
+    assert 'docx' not in unread
+
+
+def test_range_of_brightness_is_said_and_suggested(tmp_path, said):
+    for i in range(3):
+        grey = np.array([[16, 4013 - i]], np.uint16)
+        Image.fromarray(grey).save(tmp_path / f'{i}.png')
+    load = dict(type='greenmim_mm.LoadImage')
+    UnlabelledImages(tmp_path, pipeline=[load])
+    option = 'train_dataloader.dataset.pipeline.0.value_range'
+    for part in ('3 of more than 8 bits: uint16 (black at 0, white at 65,535) with values from '
+                 '16 to 4,013 in 3 read',
+                 f'12-bit camera, --cfg-options {option}=0,4095'):  # fmt: skip
+        assert part in said.messages[0], said.messages
+    dataset = UnlabelledImages(tmp_path, pipeline=[dict(load, value_range=[0, 4095])])
+    assert 'uint16 (black at 0, white at 4,095) with values from 16' in said.messages[1]
+    assert '--cfg-options' not in said.messages[1]
+    assert dataset[0]['img'][0, 1, 0] == round(4013 / 4095 * 255)
+
+
+def test_brightness_without_a_scale_ends_before_training(tmp_path):
+    values = np.array([[-3, 900]], np.int32)
+    Image.fromarray(values).save(tmp_path / 'depth.tif')
+    load = dict(type='greenmim_mm.LoadImage', on_error='skip')
+    with pytest.raises(ValueError, match=r'depth\.tif: int32 with values from -3 to 900.*'
+                       r'pipeline\.0\.value_range=-3,900'):  # fmt: skip
+        UnlabelledImages(tmp_path, pipeline=[load])
+    dataset = UnlabelledImages(tmp_path, pipeline=[load], sample=0)
+    with pytest.raises(ValueError, match=r'depth\.tif: int32'):  # not skipped as if it were broken
+        dataset[0]
+
+
+def test_only_broken_pictures_end_before_training(images):
+    for file in images.rglob('*.*'):
+        file.write_bytes(b'hello')
+    with pytest.raises(
+        ValueError, match=r'none of 4 pictures looked at can be read, first .*1\.jpg'
+    ):
+        UnlabelledImages(images, pipeline=[])
+
+
 def test_what_is_missing_is_named(images):
     with pytest.raises(FileNotFoundError, match=r'neither a folder nor a list file: .*/gone'):
         UnlabelledImages(str(images / 'gone'), pipeline=[])
+    with pytest.raises(ValueError, match=r'data_root must name a folder, a list .* got none'):
+        UnlabelledImages([], pipeline=[])
     (images / 'list.txt').write_text('a/1.jpg\na/9.jpg\n')
     with pytest.raises(FileNotFoundError, match=r'1 of 2 files of .*list\.txt .* first .*a/9\.jpg'):
         UnlabelledImages(str(images / 'list.txt'), pipeline=[])

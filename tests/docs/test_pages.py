@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from greenmim_mm.registry import HOOKS, MODELS
+from greenmim_mm.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from tests.tools.conftest import ROOT, environment
 
 
@@ -50,6 +50,12 @@ def option_tables():
             yield config[1], option, value
 
 
+def registry_of(option):
+    """Whose class takes an option."""
+    registries = {'hooks': HOOKS, '.pipeline': TRANSFORMS, '.dataset': DATASETS}
+    return next((registry for part, registry in registries.items() if part in option), MODELS)
+
+
 @pytest.mark.parametrize('config', sorted({config for config, _, _ in option_tables()}))
 def test_configuration_reference(config):
     """Every option is where the page says, with the value that it says."""
@@ -62,7 +68,7 @@ def test_configuration_reference(config):
             assert last not in found, option
             accepted = [
                 name
-                for parent in (HOOKS if 'hooks' in option else MODELS).get(found.type).__mro__
+                for parent in registry_of(option).get(found.type).__mro__
                 for name in inspect.signature(parent.__init__).parameters
             ]
             assert last in accepted, option

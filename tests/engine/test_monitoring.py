@@ -1,94 +1,18 @@
-"""KNNHook against plain loops, GreenMonitorHook against counts, both in a real run."""
+"""GreenMonitorHook against counts, ReconstructionHook in a real run."""
 
+import gc
 import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from mmengine.dataset import BaseDataset
+from mmengine.hooks import LoggerHook
 from mmengine.logging import MessageHub
-from mmengine.runner import Runner
-from mmpretrain.structures import DataSample
 from PIL import Image
 
-from greenmim_mm.engine.hooks import GreenMonitorHook, KNNHook, ReconstructionHook
-from greenmim_mm.engine.hooks.knn_hook import knn_predict
+from greenmim_mm.engine.hooks import GreenMonitorHook, ReconstructionHook
 from greenmim_mm.sparsity import RandomMasking, build_group_plan, grouping, token_layout
-
-
-def test_knn_equals_a_loop():
-    queries, keys, labels = torch.randn(7, 5), torch.randn(30, 5), torch.randint(0, 4, (30,))
-    for query, predicted in zip(queries, knn_predict(queries, keys, labels, k=6)):
-        similarity = torch.stack([torch.cosine_similarity(query, key, dim=0) for key in keys])
-        votes = [0.0] * 4
-        for i in similarity.argsort(descending=True)[:6].tolist():
-            votes[labels[i]] += torch.exp(similarity[i].double() / 0.07).item()
-        assert predicted == max(range(4), key=votes.__getitem__)
-
-
-class Colours(BaseDataset):
-    """Images of one colour per class, with a little noise."""
-
-    def __init__(self, number, seed):
-        self.number, self.seed = number, seed
-        super().__init__(pipeline=[self.draw])
-
-    def load_data_list(self):
-        return [dict(index=i) for i in range(self.number)]
-
-    def draw(self, data):
-        generator = torch.Generator().manual_seed(self.seed * 1000 + data['index'])
-        label = data['index'] % 3
-        image = torch.rand(3, 64, 64, generator=generator) * 40
-        image[label] += 150
-        return dict(inputs=image, data_samples=DataSample().set_gt_label(label))
-
-
-def loader(number, seed):
-    return dict(batch_size=4, num_workers=0, dataset=Colours(number, seed),
-                sampler=dict(type='DefaultSampler', shuffle=False),
-                collate_fn=dict(type='default_collate'))  # fmt: skip
-
-
-def small_run(tmp_path, hooks, epochs=2):
-    arch = dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2])
-    model = dict(
-        type='greenmim_mm.GreenMIM',
-        backbone=dict(type='greenmim_mm.GreenSwinTransformer', arch=arch, img_size=64,
-                      window_size=4),
-        neck=dict(type='greenmim_mm.GreenMIMNeck', in_channels=64, embed_dims=16, num_heads=2),
-        head=dict(type='greenmim_mm.GreenMIMHead', norm_pix=True, patch_size=32,
-                  loss=dict(type='mmpretrain.PixelReconstructionLoss', criterion='L2')),
-    )  # fmt: skip
-    runner = Runner(
-        model=model, work_dir=str(tmp_path), train_dataloader=loader(8, 0),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)), custom_hooks=hooks,
-        default_hooks=dict(logger=dict(type='LoggerHook', interval=1), checkpoint=None),
-        experiment_name=tmp_path.name, randomness=dict(seed=0), log_level='INFO',
-    )  # fmt: skip
-    runner.train()
-    return runner
-
-
-@pytest.mark.parametrize('interval,expected', [(1, [1, 2, 3]), (2, [2, 3])])
-def test_knn_hook_in_a_run(tmp_path, interval, expected):
-    hook = dict(type='greenmim_mm.KNNHook', train=loader(12, 1), val=loader(6, 2), k=3,
-                interval=interval)  # fmt: skip
-    runner = small_run(tmp_path, [hook], epochs=3)
-    assert runner.model.training
-    (file,) = tmp_path.glob('*/vis_data/scalars.json')
-    lines = [line for line in map(eval, file.read_text().splitlines()) if 'knn_top1' in line]
-    assert [line['step'] for line in lines] == expected
-    assert lines[-1]['knn_top1'] == 100  # colours are easy
-
-
-def test_knn_hook_names_bad_arguments(tmp_path):
-    with pytest.raises(ValueError, match='k and interval must be at least 1, got 0 and 1'):
-        KNNHook(loader(4, 0), loader(4, 0), k=0, interval=1)
-    hook = dict(type='greenmim_mm.KNNHook', train=loader(4, 1), val=loader(6, 2), k=5)
-    with pytest.raises(ValueError, match='k=5 neighbours of 4 labelled images'):
-        small_run(tmp_path, [hook])
+from tests.engine.small_run import small_run
 
 
 def test_monitor_in_a_run(tmp_path):
@@ -104,12 +28,26 @@ def test_monitor_in_a_run(tmp_path):
     assert not grouping.PLAN_OBSERVERS and runner.iter == 4
 
 
-def monitored(**kwargs):
+class Planner(torch.nn.Module):
+    """A model whose forward makes the plans of two stages."""
+
+    def forward(self, fails=False):
+        visible = RandomMasking(0.75)((224, 224), 1, seed=0)
+        plans = [build_group_plan(token_layout(visible, 8), 7, shift) for shift in (0, 3)]
+        if fails:
+            raise RuntimeError('out of memory')
+        return plans
+
+
+def monitored(steps=1, interval=10, **kwargs):
     """A hook between before_train and after_train, and what it says."""
     said = []
     logger = SimpleNamespace(info=said.append, warning=said.append)
     hub = MessageHub.get_instance(f'monitor{torch.rand(1).item()}')
-    runner = SimpleNamespace(logger=logger, message_hub=hub, hooks=[], iter=0)
+    runner = SimpleNamespace(
+        logger=logger, message_hub=hub, iter=0, hooks=[LoggerHook(interval=interval)],
+        model=Planner(), train_dataloader=torch.utils.data.DataLoader(range(steps)),
+    )  # fmt: skip
     hook = GreenMonitorHook(**kwargs)
     hook.before_train(runner)
     return hook, runner, said
@@ -117,8 +55,7 @@ def monitored(**kwargs):
 
 def test_padding_is_that_of_the_plans():
     hook, runner, _ = monitored(energy=False)
-    visible = RandomMasking(0.75)((224, 224), 1, seed=0)
-    plans = [build_group_plan(token_layout(visible, 8), 7, shift) for shift in (0, 3)]
+    plans = runner.model()
     hook.after_train_iter(runner, 0, dict(inputs=torch.zeros(5, 3, 8, 8)))
     pads = sum((plan.window_id == -1).sum() for plan in plans)
     slots = sum(plan.window_id.numel() for plan in plans)
@@ -126,6 +63,49 @@ def test_padding_is_that_of_the_plans():
     assert padding == pytest.approx((pads / slots).item())
     hook.after_train(runner)
     assert hook.images == 5
+
+
+def test_planning_time_does_not_grow_with_the_epochs():
+    """The values of the report: epochs shorter than the interval of the log, never cleared."""
+    hook, runner, _ = monitored(steps=3, interval=10, energy=False)
+    slots = sum(plan.window_id.numel() for plan in runner.model())
+    for _ in range(100):
+        hook.before_train_epoch(runner)
+        for batch_idx in range(3):
+            runner.model()
+            hook.after_train_iter(runner, batch_idx, dict(inputs=torch.zeros(2, 1)))
+    assert hook._plans.slots == 3 * slots  # of this epoch alone
+    planning = runner.message_hub.get_scalar('train/planning_ms').data[0]
+    assert planning[-30:].mean() < 5 * planning[:30].mean()  # it was 200 times as much
+    hook.after_train(runner)
+
+
+def test_time_between_epochs_is_not_that_of_training(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr('time.perf_counter', lambda: now[0])
+    hook, runner, _ = monitored(steps=2, energy=False)
+    for _ in range(2):
+        hook.before_train_epoch(runner)
+        now[0] += 2  # a step
+        hook.after_train_iter(runner, 0, dict(inputs=torch.zeros(4, 1)))
+        now[0] += 100  # evaluation
+    assert runner.message_hub.get_scalar('train/images_per_second').current() == 2
+
+
+def test_nothing_listens_after_an_exception():
+    hook, runner, _ = monitored(energy=False)
+    with pytest.raises(RuntimeError, match='out of memory'):
+        runner.model(fails=True)
+    assert not grouping.PLAN_OBSERVERS
+    before = hook._plans.slots
+    Planner()()  # the plans of another model
+    assert hook._plans.slots == before > 0
+
+
+def test_plans_of_an_evaluation_are_not_counted():
+    hook, runner, _ = monitored(energy=False)
+    runner.model.eval()()
+    assert hook._plans.slots == 0
 
 
 def fake_codecarbon(monkeypatch, **methods):
@@ -180,6 +160,17 @@ def test_a_missing_sensor_stops_nothing(monkeypatch, method):
     hook.after_train(runner)
     assert said[0] == 'GreenMonitorHook: no estimate of energy: no sensor'
     assert said[-1].startswith('This run: 0 images') and 'kWh' not in said[-1]
+
+
+def test_the_tracker_ends_with_a_run_that_failed(monkeypatch):
+    stopped = []
+    fake_codecarbon(monkeypatch, stop=lambda self: stopped.append(1))
+    hook, runner, _ = monitored()
+    with pytest.raises(RuntimeError):
+        runner.model(fails=True)
+    del hook, runner
+    gc.collect()
+    assert stopped == [1]
 
 
 def test_without_codecarbon_energy_is_left_out(monkeypatch):

@@ -4,6 +4,7 @@ One file per subject. A check is a function from a config and files to a list of
 builds no model and changes nothing. :func:`enforce` says the warnings and ends the run on errors.
 """
 
+from .batches import check_batches
 from .classes import check_classes
 from .files import check_datasets
 from .finding import CheckError, Finding, enforce, say
@@ -13,6 +14,7 @@ from .weights import check_checkpoints
 __all__ = [
     'CheckError',
     'Finding',
+    'check_batches',
     'check_checkpoints',
     'check_classes',
     'check_datasets',

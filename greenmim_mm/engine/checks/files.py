@@ -1,5 +1,6 @@
 """A data set that is not there."""
 
+import os
 import os.path as osp
 from typing import Iterator, List, Tuple
 
@@ -46,7 +47,8 @@ def _paths(cfg: dict) -> List[str]:
     """Files and folders that a dataset config names."""
     root = cfg.get('data_root') or ''
     if isinstance(root, (list, tuple)):  # several folders of UnlabelledImages
-        return list(root)
+        return [os.fspath(path) for path in root]
+    root = os.fspath(root)
     prefix = cfg.get('data_prefix') or {}
     prefixes = list(prefix.values()) if isinstance(prefix, dict) else [prefix]
     if cfg.get('split') and not prefixes and not cfg.get('ann_file'):

@@ -1,18 +1,23 @@
 """Speed, padding, planning and memory in the log; the cost of a run at its end."""
 
+import contextlib
 import resource
 import sys
 import time
+import weakref
 from datetime import timedelta
-from typing import List, Optional, Tuple
+from typing import List, Optional
 
 import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from ...registry import HOOKS
 from ...sparsity import grouping
+from ..checks import check_batches, enforce
 
 
 def _peak_memory() -> float:
@@ -23,6 +28,46 @@ def _peak_memory() -> float:
     return peak / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
+class _PlanSums:
+    """Slots, tokens and seconds of the group plans that a model makes in training.
+
+    It listens only while the model runs forward; a forward that raises ends that, too, so that
+    nothing listens after a run that failed.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.slots = self.tokens = 0
+        self.seconds = 0.0
+
+    def __call__(self, plan: grouping.GroupPlan, seconds: float) -> None:
+        self.slots += plan.window_id.numel()
+        self.tokens += plan.num_tokens
+        self.seconds += seconds
+
+    def listen_to(self, model: nn.Module) -> List[RemovableHandle]:
+        return [
+            model.register_forward_pre_hook(self._start),
+            model.register_forward_hook(self._stop, always_call=True),
+        ]
+
+    def _start(self, model: nn.Module, args: tuple) -> None:
+        if model.training:
+            grouping.PLAN_OBSERVERS.append(self)
+
+    def _stop(self, model: nn.Module, args: tuple, output) -> None:
+        if self in grouping.PLAN_OBSERVERS:
+            grouping.PLAN_OBSERVERS.remove(self)
+
+
+def _stop_quietly(tracker) -> None:
+    """For a run that failed: the tracker's thread ends with the hook."""
+    with contextlib.suppress(Exception):
+        tracker.stop()
+
+
 @HOOKS.register_module()
 class GreenMonitorHook(Hook):
     """What a run costs.
@@ -30,7 +75,8 @@ class GreenMonitorHook(Hook):
     Adds to the log line of training: ``images_per_second`` (all processes, loading included,
     since the line before), and for encoders with group window attention
     ``padding`` (share of the slots of all groups that hold no token) and ``planning_ms``
-    (milliseconds a step for the plans); ``peak_memory`` in MiB. At the end one line sums up: images
+    (milliseconds a step for the plans); ``peak_memory`` in MiB. All are since the line before, or
+    since the epoch began. At the end one line sums up: images
     seen, wall time, and the energy in kWh and kg CO2e if `codecarbon
     <https://codecarbon.io>`_ is installed: an estimate from the power that the processor, the
     memory and GPUs report (or their rating, where they report none), for the machine of the first
@@ -51,17 +97,24 @@ class GreenMonitorHook(Hook):
         self.country = country
         self.tracker = None
         self.images = 0
-        self._plans: List[Tuple[int, int, float]] = []  # slots, tokens, seconds
+        self._plans = _PlanSums()
+        self._handles: List[RemovableHandle] = []
 
     def before_train(self, runner: Runner) -> None:
-        self._began = self._line_began = time.perf_counter()
-        self._line_images = self._line_steps = 0
-        grouping.PLAN_OBSERVERS.append(self._observe)
+        enforce(check_batches(runner.train_dataloader))  # a run of 0 images is an error
+        self._began = time.perf_counter()
+        self._begin_line()
+        self._handles = self._plans.listen_to(runner.model)
         if self.energy and is_main_process():
             self.tracker = self._start_tracker(runner)
 
-    def _observe(self, plan: grouping.GroupPlan, seconds: float) -> None:
-        self._plans.append((plan.window_id.numel(), plan.num_tokens, seconds))
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._begin_line()  # what was between two epochs (evaluation, checkpoint) is not training
+
+    def _begin_line(self) -> None:
+        self._line_began = time.perf_counter()
+        self._line_images = self._line_steps = 0
+        self._plans.clear()
 
     def _start_tracker(self, runner: Runner):
         try:
@@ -78,6 +131,8 @@ class GreenMonitorHook(Hook):
         except Exception as error:  # whatever a sensor or its permissions raise
             runner.logger.warning(f'GreenMonitorHook: no estimate of energy: {error}')
             return None
+        self._tracker_end = weakref.finalize(self, _stop_quietly, tracker)
+        self._tracker_end.atexit = False  # threads of the tracker end with the process
         return tracker
 
     def after_train_iter(
@@ -93,15 +148,13 @@ class GreenMonitorHook(Hook):
         self._line_steps += 1
         seconds = time.perf_counter() - self._line_began
         values = dict(images_per_second=self._line_images / seconds, peak_memory=_peak_memory())
-        if self._plans:
-            slots, tokens, planning = (sum(column) for column in zip(*self._plans))
-            values['padding'] = 1 - tokens / slots
-            values['planning_ms'] = 1e3 * planning / self._line_steps
+        if self._plans.slots:
+            values['padding'] = 1 - self._plans.tokens / self._plans.slots
+            values['planning_ms'] = 1e3 * self._plans.seconds / self._line_steps
         for name, value in values.items():
             runner.message_hub.update_scalar(f'train/{name}', value)
         if self.every_n_inner_iters(batch_idx, self._interval(runner)):
-            self._line_began, self._line_images, self._line_steps = time.perf_counter(), 0, 0
-            self._plans.clear()
+            self._begin_line()
 
     @staticmethod
     def _interval(runner: Runner) -> int:
@@ -112,8 +165,8 @@ class GreenMonitorHook(Hook):
         return 10
 
     def after_train(self, runner: Runner) -> None:
-        if self._observe in grouping.PLAN_OBSERVERS:
-            grouping.PLAN_OBSERVERS.remove(self._observe)
+        for handle in self._handles:
+            handle.remove()
         seconds = time.perf_counter() - self._began
         parts = [f'{self.images:,} images', f'wall time {timedelta(seconds=round(seconds))}']
         parts.append(f'{self.images / max(seconds, 1e-9):.1f} images/s, evaluation included')
@@ -124,6 +177,7 @@ class GreenMonitorHook(Hook):
     def _stop_tracker(self, runner: Runner) -> List[str]:
         if self.tracker is None:
             return []
+        self._tracker_end.detach()
         try:
             emissions = self.tracker.stop()
             data = self.tracker.final_emissions_data

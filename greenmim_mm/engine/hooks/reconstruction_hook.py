@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...apis import reconstruct
+from ...datasets import reading_options
 from ...registry import HOOKS
 from .evaluation import model_in_eval_mode
 
@@ -52,7 +53,8 @@ class ReconstructionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Read the images: one that is missing or broken ends the run here, not later."""
-        load = Compose(self.pipeline)
+        options = reading_options(runner.cfg.get('train_dataloader'))
+        load = Compose([dict(self.pipeline[0], **options), *self.pipeline[1:]])
         loaded = [load(dict(img_path=path))['inputs'] for path in self.images]
         self.batch = torch.stack(loaded)
 

@@ -1,17 +1,18 @@
 """Randomness as a function of seed and progress, so that resuming is exact."""
 
 import random
-from typing import Optional, Tuple
+from typing import Optional, Sequence
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, ConcatDataset
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...registry import HOOKS
 from ...sparsity.masking import Purpose, derive_seed
+from ..checks import check_batches, enforce
+from .missed_samples import MissedReport
 
 
 def _seed_all(purpose: Purpose, *entropy: int) -> None:
@@ -21,22 +22,26 @@ def _seed_all(purpose: Purpose, *entropy: int) -> None:
     torch.manual_seed(seed)
 
 
-class _SeededPipeline:
-    """A dataset's pipeline that seeds the generators by epoch and sample first."""
+class _SeededFetch:
+    """Reads the samples of a batch and seeds the generators by epoch and index before each.
 
-    def __init__(self, pipeline, seed: Tuple[int, ...], epoch: torch.Tensor) -> None:
-        self.pipeline = pipeline
-        self.seed = seed  # of the run, and the number of the part in each concatenation
+    It is set as ``__getitems__`` of the dataset that the loader sees: torch's ``DataLoader`` calls
+    that for a whole batch where a dataset has it. So a sample is seeded once, whatever reads
+    on inside: further pictures that are mixed in, or another one in the place of a broken one,
+    get the draws that follow.
+    """
+
+    def __init__(self, dataset, seed: int, epoch: torch.Tensor) -> None:
+        self.dataset = dataset
+        self.seed = seed
         self.epoch = epoch  # in shared memory, so that living workers see it change
 
-    def __call__(self, data: dict) -> Optional[dict]:
-        _seed_all(Purpose.SAMPLE, *self.seed, int(self.epoch), int(data.get('sample_idx', 0)))
-        return self.pipeline(data)
-
-    def __getattr__(self, name):
-        if name == 'pipeline':  # not there yet while unpickling
-            raise AttributeError(name)
-        return getattr(self.pipeline, name)
+    def __call__(self, indices: Sequence[int]) -> list:
+        samples = []
+        for index in indices:
+            _seed_all(Purpose.SAMPLE, self.seed, int(self.epoch), int(index))
+            samples.append(self.dataset[index])
+        return samples
 
 
 @HOOKS.register_module()
@@ -48,49 +53,46 @@ class ReproducibilityHook(Hook):
     augmentations in every epoch unless they persist. With this hook
 
     - the augmentation of a sample depends on (seed, epoch, sample), whatever
-      the number of workers;
+      the number of workers. What mixes several pictures (copy-paste, mosaic) is one sample;
+    - where a picture cannot be used (it is unreadable, or a transform returns None), another is
+      drawn from the whole data set, anew in each attempt, as a function of the same three. After
+      an epoch the log names new ones and says how many there are;
     - the order of the samples depends on (seed, epoch), so that no epoch of a seed
       has the order of another seed's (mmengine's sampler adds the two);
     - everything drawn in a training step (drop path, sampling of proposals)
       depends on (seed, rank, iteration).
 
-    The augmentation part needs an epoch-based loop and datasets that visit a
-    sample once per epoch; elsewhere (``RepeatDataset``, ``RepeatAugSampler``,
-    iteration-based loops) the hook says so and leaves augmentation as it is.
+    The augmentation part needs an epoch-based loop that visits an index once per epoch; elsewhere
+    (``RepeatAugSampler``, iteration-based loops) the hook says so and leaves augmentation as it is.
+
+    Raises:
+        CheckError: At the start of training, if the loader yields no batch; later, if no picture
+            of many can be used.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._missed: Optional[MissedReport] = None
 
     def before_train(self, runner: Runner) -> None:
-        dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
+        loader = runner.train_dataloader
+        enforce(check_batches(loader))
+        self._missed = MissedReport(loader.dataset)
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        repeats = type(sampler).__name__ == 'RepeatAugSampler'
-        if by_epoch and hasattr(sampler, 'seed'):
-            sampler.seed = derive_seed(Purpose.ORDER, runner.seed)
-        if by_epoch and not repeats and self._seed_dataset(dataset, (runner.seed,)):
+        repeats = type(loader.sampler).__name__ == 'RepeatAugSampler'
+        if by_epoch and hasattr(loader.sampler, 'seed'):
+            loader.sampler.seed = derive_seed(Purpose.ORDER, runner.seed)
+        if by_epoch and not repeats and hasattr(loader.dataset, '__getitem__'):
+            loader.dataset.__getitems__ = _SeededFetch(loader.dataset, runner.seed, self._epoch)
             return
-        parts = (type(part).__name__ for part in (runner.train_loop, dataset, sampler))
+        parts = (runner.train_loop, loader.dataset, loader.sampler)
+        names = ', '.join(type(part).__name__ for part in parts)
         runner.logger.warning(
-            f'ReproducibilityHook: augmentation does not resume exactly with {", ".join(parts)}; '
+            f'ReproducibilityHook: augmentation does not resume exactly with {names}; '
             'weights, sample order and masks do.'
         )
-
-    def _seed_dataset(self, dataset, seed: Tuple[int, ...]) -> bool:
-        """Seed the pipeline of a dataset, looking into wrappers; False if it cannot."""
-        if isinstance(dataset, ConcatDataset):
-            # numbered, or samples of equal index would share their augmentation
-            seeded = [self._seed_dataset(d, (*seed, i)) for i, d in enumerate(dataset.datasets)]
-            return all(seeded)
-        if isinstance(dataset, BaseDataset):
-            if not isinstance(dataset.pipeline, _SeededPipeline):
-                dataset.pipeline = _SeededPipeline(dataset.pipeline, seed, self._epoch)
-            return True
-        if type(dataset).__name__ == 'MultiImageMixDataset':
-            return self._seed_dataset(dataset.dataset, seed)
-        return False
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._epoch.fill_(runner.epoch)
@@ -99,3 +101,15 @@ class ReproducibilityHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None
     ) -> None:
         _seed_all(Purpose.STEP, runner.seed, get_rank(), runner.iter)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        line = self._missed.new()
+        if line:
+            runner.logger.warning(line)
+
+    def after_train(self, runner: Runner) -> None:
+        line = self._missed.total()
+        if line:
+            runner.logger.warning(f'This run: {line}')
+        self._missed.remove()
+        vars(runner.train_dataloader.dataset).pop('__getitems__', None)

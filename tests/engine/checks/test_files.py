@@ -41,6 +41,15 @@ def test_what_is_missing_is_named(tmp_path, dataset, missing, layout):
     assert 'train_dataloader.dataset.data_root=/your/data' in text
 
 
+def test_path_objects(tmp_path):
+    """They are as good as texts for a data set; the check must take them, too."""
+    for root in (tmp_path / 'no', [tmp_path, tmp_path / 'no']):
+        (finding,) = check_datasets(
+            loader(type='UnlabelledImages', data_root=root), ('train_dataloader',)
+        )
+        assert f'data set not found: {tmp_path}/no ' in finding.message
+
+
 def test_wrapped_and_concatenated_sets(tmp_path):
     inner = dict(type='CocoDataset', data_root=str(tmp_path / 'no'))
     good = dict(type='CocoDataset', data_root=str(tmp_path))
