@@ -45,7 +45,7 @@ def coco_file(path: str, with_masks: bool) -> CocoFile:
 
 @lru_cache(maxsize=8)
 def _coco_file(path: str, changed: int, with_masks: bool) -> CocoFile:
-    checker = CocoChecker(read(Path(path)), with_masks=with_masks)
+    checker = CocoChecker(read(Path(path), without_annotations=True), with_masks=with_masks)
     return CocoFile(path, checker.classes, checker.objects, checker.image_ids, checker.problems)
 
 

@@ -35,3 +35,12 @@ def test_class_folders(tmp_path):
     assert errors(cfg) == []
     (tmp_path / 'val' / '.ipynb_checkpoints').mkdir()  # a class, for MMPretrain
     assert "only in val_dataloader.dataset: '.ipynb_checkpoints'" in errors(cfg)[0]
+
+
+def test_names_and_folders_are_equally_many(tmp_path):
+    """MMPretrain's ImageNet has 1000 names, whatever is in the folder."""
+    cfg = folders(tmp_path, train=['b', 'c'], val=['b', 'c'])
+    cfg.train_dataloader.dataset = dict(type='ImageNet', data_root=str(tmp_path), split='train')
+    (told,) = errors(cfg)
+    assert "ImageNet has 1000 names ('tench, Tinca tinca'," in told
+    assert "has 2 class folders ('b', 'c')" in told and 'CustomDataset' in told

@@ -61,12 +61,12 @@ class CocoChecker:
             'annotations': annotations,
             'categories': _once(categories),
         }
-        if not any(not a.get('ignore') and a['iscrowd'] == 0 for a in annotations):
-            given = data['annotations']
+        given = data['annotations']
+        if given and not any(not a.get('ignore') and a['iscrowd'] == 0 for a in annotations):
             ignored = sum(bool(a.get('ignore')) for a in given)
             crowds = sum(bool(a.get('iscrowd')) for a in given)
             self._found(
-                'nothing to train on',
+                'no usable object',
                 f'{len(given)} annotations: {ignored} ignored, {crowds} crowds, '
                 f'{len(given) - len(annotations)} unusable',
             )

@@ -55,5 +55,5 @@ PROBLEMS: Dict[str, Problem] = {
     'no segmentation left': Problem(_DROP),
     'RLE of swapped size': Problem('takes the reading that fits the box', 'train test'),
     'broken RLE': Problem(_DROP, 'train test'),
-    'nothing to train on': Problem('cannot be mended', 'train'),
+    'no usable object': Problem('cannot be mended', 'train'),
 }
