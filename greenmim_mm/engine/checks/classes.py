@@ -115,7 +115,7 @@ def _check_coco(cfg: Config, source: Source, sources: List[Source]) -> List[Find
     images = None
     for path, key in files.items():
         try:
-            file = coco_file(path, masks)
+            file = coco_file(path, masks, source.pictures if key == source.key else '')
         except CheckError as error:
             return [*findings, Finding('error', f'{key}: {error}')]
         findings += _compare_names(cfg, source, file, key, sources)
@@ -153,7 +153,8 @@ def _compare_names(
         told = difference(classes, theirs, 'classes', 'the file')
         if (
             source is first
-            or _named(coco_file(first.annotation_file, first.with_masks), classes) != classes
+            or _named(coco_file(first.annotation_file, first.with_masks, first.pictures), classes)
+            != classes
         ):
             value = f'dict(classes={tuple(file.classes)!r})'
             lines = [config_line(f'{other.key}.metainfo', value) for other in sources]
