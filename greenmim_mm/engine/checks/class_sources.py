@@ -11,7 +11,7 @@ from typing import Dict, FrozenSet, Optional, Sequence, Tuple, Union
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS, Registry
 
-from .coco import CocoChecker, read
+from .coco import CocoChecker, look_at_some, read
 from .names import some
 
 
@@ -34,19 +34,28 @@ class CocoFile:
     problems: Dict[str, Sequence[str]]
 
 
-def coco_file(path: str, with_masks: bool) -> CocoFile:
-    """Read an annotation file, once per process.
+def coco_file(path: str, with_masks: bool, pictures: str = '') -> CocoFile:
+    """Read an annotation file, once per process, and look at some of its pictures.
+
+    Args:
+        path (str): The file.
+        with_masks (bool): Whether every object needs a segmentation.
+        pictures (str): Folder with the pictures. Defaults to '': none is opened.
 
     Raises:
         CheckError: If it is none.
     """
-    return _coco_file(path, os.stat(path).st_mtime_ns, with_masks)
+    return _coco_file(path, os.stat(path).st_mtime_ns, with_masks, pictures)
 
 
 @lru_cache(maxsize=8)
-def _coco_file(path: str, changed: int, with_masks: bool) -> CocoFile:
-    checker = CocoChecker(read(Path(path)), with_masks=with_masks)
-    return CocoFile(path, checker.classes, checker.objects, checker.image_ids, checker.problems)
+def _coco_file(path: str, changed: int, with_masks: bool, pictures: str) -> CocoFile:
+    data = read(Path(path), without_annotations=True)
+    checker = CocoChecker(data, with_masks=with_masks)
+    problems = checker.problems
+    if osp.isdir(pictures):
+        problems = {**problems, **look_at_some(data, Path(pictures))}
+    return CocoFile(path, checker.classes, checker.objects, checker.image_ids, problems)
 
 
 @dataclass(frozen=True)

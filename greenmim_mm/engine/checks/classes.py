@@ -51,8 +51,10 @@ def check_classes(cfg: Config, loaders: Tuple[str, ...]) -> List[Finding]:
                     f'Write:\n{indented(lines)}',
                 )
             )
+        elif source.loader in loaders:
+            findings += _count_folders(source)
     if findings:
-        return findings
+        return findings  # the rest would follow from it
     findings += _compare_sources(sources, loaders)
     with_files = [source for source in sources if source.annotation_file is not None]
     for source in with_files:
@@ -85,6 +87,19 @@ def _compare_sources(sources: List[Source], loaders: Tuple[str, ...]) -> Iterato
             yield Finding('error', f'the classes of two data sets differ.\n{told}')
 
 
+def _count_folders(source: Source) -> Iterator[Finding]:
+    """MMPretrain asserts that there are as many class folders as names, without naming any."""
+    names, folders = source.declared, source.folders
+    if names and folders and len(names) != len(folders):
+        yield Finding(
+            'error',
+            f'{source.key}: {source.kind.__name__} has {len(names)} names '
+            f'({some(names)}), but {source.pictures} has {len(folders)} class folders '
+            f'({some(folders)}).\nThe folders alone name the classes of CustomDataset without '
+            'metainfo.classes',
+        )
+
+
 def _check_coco(cfg: Config, source: Source, sources: List[Source]) -> List[Finding]:
     """A data set's annotation file, and that of its evaluator."""
     run = 'train' if source.loader == 'train_dataloader' else 'test'
@@ -96,14 +111,15 @@ def _check_coco(cfg: Config, source: Source, sources: List[Source]) -> List[Find
         if osp.isfile(evaluator['ann_file']) and not osp.samefile(evaluator['ann_file'], path):
             files[evaluator['ann_file']] = key
     findings: List[Finding] = []
+    others = sum(other.loader == source.loader for other in sources) > 1
     images = None
     for path, key in files.items():
         try:
-            file = coco_file(path, masks)
+            file = coco_file(path, masks, source.pictures if key == source.key else '')
         except CheckError as error:
             return [*findings, Finding('error', f'{key}: {error}')]
         findings += _compare_names(cfg, source, file, key, sources)
-        findings += _report_problems(source, file, key, run)
+        findings += _report_problems(source, file, key, run, others)
         if images is not None and images != file.image_ids:
             missing, more = len(images - file.image_ids), len(file.image_ids - images)
             findings.append(
@@ -137,7 +153,8 @@ def _compare_names(
         told = difference(classes, theirs, 'classes', 'the file')
         if (
             source is first
-            or _named(coco_file(first.annotation_file, first.with_masks), classes) != classes
+            or _named(coco_file(first.annotation_file, first.with_masks, first.pictures), classes)
+            != classes
         ):
             value = f'dict(classes={tuple(file.classes)!r})'
             lines = [config_line(f'{other.key}.metainfo', value) for other in sources]
@@ -169,11 +186,16 @@ def _named(file: CocoFile, classes: Tuple[str, ...]) -> Tuple[str, ...]:
     return tuple(name for name in file.classes if name in classes)
 
 
-def _report_problems(source: Source, file: CocoFile, key: str, run: str) -> Iterator[Finding]:
+def _report_problems(
+    source: Source, file: CocoFile, key: str, run: str, others: bool
+) -> Iterator[Finding]:
+    """``others``: whether the loader has further data sets, so that one may be without objects."""
     problems = dict(file.problems)
     if run == 'train' and not sum(file.objects.values()):
-        problems.setdefault('nothing to train on', ['no object that MMDetection trains on'])
+        problems.setdefault('no usable object', ['none that MMDetection trains on'])
     stops = {kind: f for kind, f in problems.items() if run in PROBLEMS[kind].stops}
+    if others:
+        stops.pop('no usable object', None)
     for level, found, means in (
         ('error', stops, 'this would end the run, or spoil its result'),
         ('warning', {k: f for k, f in problems.items() if k not in stops}, 'these are left out'),

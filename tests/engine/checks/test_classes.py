@@ -229,8 +229,8 @@ def test_a_class_without_objects_is_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize('changes,train,val', [
-    (dict(area=0), 'nothing to train on', None),
-    (dict(ignore=1), 'nothing to train on', None),
+    (dict(area=0), 'no usable object', None),
+    (dict(ignore=1), 'no usable object', None),
     (dict(area=None), 'no area', 'no area'),
     (dict(iscrowd=None), None, 'no iscrowd'),
     (dict(segmentation=None), 'no segmentation', 'no segmentation'),
@@ -246,6 +246,26 @@ def test_files_that_spoil_a_run(tmp_path, changes, train, val):
         if kind:
             assert f'{kind}: ' in found[0] and f'{bad}.json' in found[0]
             assert 'check_coco.py' in found[0]
+
+
+def test_a_test_set_without_annotations(tmp_path):
+    """COCO's own: images and categories, for predictions that somebody else evaluates."""
+    coco(tmp_path / 'val.json', NAMES)
+    data = json.loads((tmp_path / 'val.json').read_text())
+    del data['annotations']
+    (tmp_path / 'val.json').write_text(json.dumps(data))
+    cfg = config(tmp_path)
+    cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
+    assert check_classes(cfg, ('test_dataloader',)) == []
+    (tmp_path / 'train.json').write_text(json.dumps(data))
+    coco(tmp_path / 'val.json', NAMES)
+    (told,) = errors(cfg)
+    assert 'no usable object: 1 (none that MMDetection trains on)' in told
+    cfg.train_dataloader.dataset = dict(  # unlabelled images beside others
+        type='ConcatDataset',
+        datasets=[cfg.train_dataloader.dataset, dict(cfg.val_dataloader.dataset)],
+    )
+    assert errors(cfg) == [] and 'no usable object' in warnings(cfg)[0]
 
 
 def test_masks_are_needed_where_they_are_read(tmp_path):

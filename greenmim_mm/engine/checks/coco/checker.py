@@ -9,6 +9,15 @@ from .entries import Images, boxes_by_image, check_categories, number, unique
 from .problems import PROBLEMS
 
 _SHOWN = 3  # examples per problem
+_PICTURES = (  # problems that only the pictures show
+    'file name with folders in front',
+    'missing file',
+    'unreadable image',
+    'size differs',
+    'boxes of the unturned picture',
+    'boxes of another size',
+    'boxes of an unclear frame',
+)
 
 
 class CocoChecker:
@@ -61,12 +70,12 @@ class CocoChecker:
             'annotations': annotations,
             'categories': _once(categories),
         }
-        if not any(not a.get('ignore') and a['iscrowd'] == 0 for a in annotations):
-            given = data['annotations']
+        given = data['annotations']
+        if given and not any(not a.get('ignore') and a['iscrowd'] == 0 for a in annotations):
             ignored = sum(bool(a.get('ignore')) for a in given)
             crowds = sum(bool(a.get('iscrowd')) for a in given)
             self._found(
-                'nothing to train on',
+                'no usable object',
                 f'{len(given)} annotations: {ignored} ignored, {crowds} crowds, '
                 f'{len(given) - len(annotations)} unusable',
             )
@@ -88,3 +97,23 @@ class CocoChecker:
 def _once(entries: Dict[object, dict]) -> List[dict]:
     """The values without repetition: several keys may stand for one."""
     return list({id(entry): entry for entry in entries.values()}.values())
+
+
+def look_at_some(data: dict, folder: Path, number_of_pictures: int = 32) -> Dict[str, List[str]]:
+    """Problems of pictures spread over a file: not there, not readable, another frame.
+
+    Args:
+        data (dict): The parsed file.
+        folder (Path): Folder with the pictures.
+        number_of_pictures (int): How many are looked at. Defaults to 32.
+    """
+    step = -(-len(data['images']) // number_of_pictures) or 1
+    some = data['images'][::step]
+    keys = {number(image.get('id')) for image in some}
+    annotations = [a for a in data['annotations'] if number(a.get('image_id')) in keys]
+    part = {**data, 'images': some, 'annotations': annotations}
+    found = CocoChecker(part, folder, with_masks=False).problems
+    looked = f', of {len(some)} pictures looked at'
+    return {
+        kind: [where[0] + looked, *where[1:]] for kind, where in found.items() if kind in _PICTURES
+    }

@@ -14,8 +14,13 @@ _LONGEST = 2**20  # pixels of a side that OpenCV reads
 PARTS = ('images', 'annotations', 'categories')
 
 
-def read(path: Path) -> dict:
+def read(path: Path, without_annotations: bool = False) -> dict:
     """Parse a COCO instances file.
+
+    Args:
+        path (Path): The file.
+        without_annotations (bool): Whether a file of images and categories alone will do, as of
+            COCO's test set; it gets an empty list. Defaults to False.
 
     Raises:
         CheckError: If it is none, with what it is instead.
@@ -31,6 +36,8 @@ def read(path: Path) -> dict:
         raise CheckError(
             f'{path} must be an object with {", ".join(PARTS)}, got a {type(data).__name__}{hint}'
         )
+    if without_annotations:
+        data.setdefault('annotations', [])
     for part in PARTS:
         entries = data.get(part)
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):

@@ -16,7 +16,7 @@ from greenmim_mm.engine.checks.coco import PROBLEMS, CocoChecker, compare_catego
 
 from .cases import ALSO, CASES, LEFT, LESS, MORE, annotation, rle, runs
 
-ALL = 'nothing to train on'
+ALL = 'no usable object'
 
 
 @pytest.mark.parametrize('case', CASES)
