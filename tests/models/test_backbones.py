@@ -46,6 +46,9 @@ CASES = {
     'pcpvt': (GreenPCPVT, dict(arch=TWINS, out_indices=ALL, qkv_bias=True),
               dict(img_size=(96, 160))),
     'pvt': (GreenPVT, dict(PVT, pretrain_img_size=128), dict(img_size=(96, 160), crop=False)),
+    # patches that do not overlap, and are shifted by a padded pixel
+    'pvt_padded': (GreenPVT, dict(PVT, pretrain_img_size=128, paddings=[1, 0, 0, 0]),
+                   dict(img_size=(96, 160), crop=False)),
     'pvt_v2': (GreenPVTv2, PVT, dict(img_size=(96, 160))),
     'convnext': (GreenConvNeXt, CONVNEXT, dict(img_size=(96, 160))),
     'convnext_conv': (GreenConvNeXt, dict(CONVNEXT, linear_pw_conv=False), {}),
@@ -87,6 +90,9 @@ def test_transfer_loads_every_tensor(case, tmp_path):
     (GreenSVT, dict(arch=dict(SVT, patch_sizes=[7, 2, 2, 2])), 'must equal arch.strides'),
     (GreenPCPVT, dict(arch=dict(TWINS, sr_ratios=[16, 4, 2, 1])), r'sr_ratios\[0\] .* 8 tokens'),
     (GreenPVTv2, dict(PVT, sr_ratios=[8, 4, 2, 2]), r'sr_ratios\[3\] .* 1 tokens'),
+    (GreenPVT, dict(PVT, patch_sizes=[8, 2, 2, 2]),
+     r'paddings\[0\] must be at least 2 and below 4 for patch_sizes\[0\]=8 .* got 0'),
+    (GreenPVT, dict(PVT, convert_weights=True), 'convert_weights must be False, got True'),
     (GreenPVT, dict(PVT, strides=[4, 2, 3, 2]), 'stride of stage 2 must be a power of two, got 3'),
     (GreenSwinTransformerV2, dict(SWIN_V2, patch_cfg=dict(stride=2)), r'stride \(2, 2\)'),
 ])  # fmt: skip

@@ -137,6 +137,9 @@ def test_reconstruct_returns_images():
     ('head', dict(patch_size=16), "backbone's mask unit, 32 pixels, got 16"),
     ('neck', dict(patch_size=16), 'predicts 768 numbers per unit instead of 3072'),
     ('neck', dict(embed_dims=30), r'multiple of num_heads \(4\).*got 30'),
+    (None, dict(target_generator=dict(type='mmpretrain.HOGGenerator')),
+     r'target_generator must be None, got .*HOGGenerator.*the target is the pixels'),
+    (None, dict(pretrained='a.pth'), "pretrained must be None, got 'a.pth': set backbone.init_cfg"),
     (None, dict(mask_ratio=1.0), 'mask_ratio must be strictly between 0 and 1, got 1.0'),
 ])  # fmt: skip
 def test_parts_that_do_not_fit(part, change, message):

@@ -210,6 +210,7 @@ def test_layer_depth():
         (dict(out_indices=(4,)), r'out_indices must name stages below 4, got \(4,\)'),
         (dict(window_size=0), 'window_size must be at least 1 token, got 0'),
         (dict(window_size=4, global_attn_indexes=[6]), r'blocks below 6, got \[6\]'),
+        (dict(window_size=4, global_attn_indexes=range(6)), 'window_size must be None where all 6'),
         (dict(relative_position=True), 'relative_position needs window_size'),
     ],
 )

@@ -220,7 +220,7 @@ class GreenEncoder(StrictInit):
             conv (nn.Conv2d): The embedding; its kernel may be larger than its stride.
             layout (TokenLayout): Of the first stage.
         """
-        if conv.kernel_size == conv.stride:
+        if conv.kernel_size == conv.stride and conv.padding == (0, 0):
             patches = gather_patches(images, visible, self.strides[0], self.mask_unit)
             return F.linear(patches, conv.weight.flatten(1), conv.bias)
         pixels = visible.to(images.device, non_blocking=True)[:, None]

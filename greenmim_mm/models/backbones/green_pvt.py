@@ -52,8 +52,25 @@ class _GreenPVT(GreenEncoder):
                 'mmdet.models.backbones.pvt.pvt_convert first'
             )
         super().__init__(*args, **kwargs)
+        self._check_embeddings()
         self.set_strides(self.strides)
         self.check_reductions(self.sr_ratios)
+
+    def _check_embeddings(self) -> None:
+        """A map must be the image divided by the stride, whatever the size of the image.
+
+        Raises:
+            ValueError: If a patch embedding is padded too little or too much for that.
+        """
+        for i, layer in enumerate(self.layers):
+            conv = layer[0].projection
+            kernel, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
+            if not kernel - stride <= 2 * padding < kernel:
+                raise ValueError(
+                    f'paddings[{i}] must be at least {(kernel - stride + 1) // 2} and below '
+                    f'{kernel / 2:g} for patch_sizes[{i}]={kernel} and strides[{i}]={stride}, '
+                    f'got {padding}'
+                )
 
     def init_as_parent(self) -> None:
         if self.init_cfg is None:
@@ -106,7 +123,8 @@ class GreenPVT(_GreenPVT, PyramidVisionTransformer):
             ``convert_weights`` must be False, its default here.
 
     Raises:
-        ValueError: If a spatial reduction is wider than a mask unit.
+        ValueError: If a spatial reduction is wider than a mask unit, or a patch
+            embedding does not divide the map by its stride.
     """
 
 
@@ -125,5 +143,6 @@ class GreenPVTv2(_GreenPVT, PyramidVisionTransformerV2):
             ``convert_weights`` must be False, its default here.
 
     Raises:
-        ValueError: If a spatial reduction is wider than a mask unit.
+        ValueError: If a spatial reduction is wider than a mask unit, or a patch
+            embedding does not divide the map by its stride.
     """

@@ -104,6 +104,12 @@ class StagedViT(StrictInit, VisionTransformer):
             )
         if window_size is not None and window_size < 1:
             raise ValueError(f'window_size must be at least 1 token, got {window_size}')
+        windowless = set(global_attn_indexes) >= set(range(number))
+        if window_size is not None and windowless and not relative_position:
+            raise ValueError(
+                f'window_size must be None where all {number} blocks are in global_attn_indexes, '
+                f'got {window_size}'
+            )
         if relative_position and window_size is None:
             raise ValueError('relative_position needs window_size, the range of its offsets')
         self.window_sizes = [
