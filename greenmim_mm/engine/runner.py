@@ -11,6 +11,17 @@ from .checks.batches import NO_SAMPLE
 _EMPTY = 'need at least one array to concatenate'
 
 
+def _own_words(error: Exception) -> str:
+    """The message alone of an error that torch has brought from a loading worker.
+
+    torch puts the worker's traceback in front, whose last line is ``package.Type: message``.
+    """
+    text = str(error).strip()
+    if not text.startswith(f'Caught {type(error).__name__} in '):
+        return text
+    return text.splitlines()[-1].partition(': ')[2]
+
+
 class DataFirstRunner(Runner):
     """mmengine's runner, but the training data is built first, and built once.
 
@@ -18,7 +29,8 @@ class DataFirstRunner(Runner):
     filter) ends the run before a large model is built. Everything else is as in mmengine.
 
     Raises:
-        CheckError: If the training loader yields no batch.
+        CheckError: If the training loader yields no batch, or pictures cannot be used (before
+            the model is built or while it trains); the message alone, also from a worker.
     """
 
     def build_model(self, model) -> nn.Module:
@@ -37,6 +49,12 @@ class DataFirstRunner(Runner):
                 raise CheckError(NO_SAMPLE.format(key='train_dataloader')) from error
             enforce(check_batches(self._first))
         return super().build_model(model)
+
+    def train(self) -> nn.Module:
+        try:
+            return super().train()
+        except (CheckError, PictureError) as error:
+            raise CheckError(_own_words(error)) from error
 
     def build_train_loop(self, loop) -> BaseLoop:
         # only here: `scale_lr` reads the batch size from the config, which a loader with a

@@ -116,11 +116,15 @@ def test_broken_images_are_named_and_skipped(broken, tmp_path):
 
 def test_broken_images_are_an_error_by_a_switch(broken, tmp_path):
     data, names = broken
-    options = pretrain_options(data, 'train_dataloader.dataset.pipeline.0.on_error=raise')
+    options = pretrain_options(
+        data, 'train_dataloader.dataset.pipeline.0.on_error=raise', 'train_dataloader.num_workers=1'
+    )
     result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, *options, check=False)
-    assert result.returncode != 0
-    assert any(f'{name} cannot be read' in result.log for name in names)
-    assert "on_error='skip'" in result.log
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: image ') and "on_error='skip'" in last
+    assert any(f'{name} cannot be read' in last for name in names)
+    assert 'Traceback' not in result.log
 
 
 def test_only_broken_images_is_an_error_not_a_hang(broken, tmp_path):
