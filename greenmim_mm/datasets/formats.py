@@ -35,8 +35,10 @@ _HINTS = {
 def extension_of(name: str, extensions: Sequence[str]) -> Optional[str]:
     """The longest of ``extensions`` (in lower case) that a file name ends with, if any."""
     name = name.lower()
+    if not name.endswith(tuple(extensions)):
+        return None
     found = [extension for extension in extensions if name.endswith(extension)]
-    return max(found, key=len, default=None)
+    return max(found, key=len)
 
 
 def unread_extension(name: str) -> Optional[str]:

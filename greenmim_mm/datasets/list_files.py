@@ -67,11 +67,12 @@ def _of_utf16(content: bytes, encoding: str, file: str) -> List[bytes]:
 def _spellings(line: bytes) -> List[str]:
     """The paths that a line may mean, without repetitions."""
     names = [os.fsdecode(line)]
-    try:
-        line.decode('utf-8')
-    except UnicodeDecodeError:
-        names.append(line.decode('latin-1'))
-    names += [unicodedata.normalize(form, name) for name in names for form in ('NFC', 'NFD')]
+    if not line.isascii():
+        try:
+            line.decode('utf-8')
+        except UnicodeDecodeError:
+            names.append(line.decode('latin-1'))
+        names += [unicodedata.normalize(form, name) for name in names for form in ('NFC', 'NFD')]
     found = []
     for name in names:
         stripped = name.strip()

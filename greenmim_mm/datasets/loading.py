@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 from ..registry import TRANSFORMS
 from .brightness import check_value_range
 from .decoding import decode
-from .errors import ValueRangeError
+from .errors import PictureError, ValueRangeError
 from .opening import MAX_PIXELS
 from .shared_set import SharedSet
 from .sources import printable
@@ -62,8 +62,9 @@ class LoadImage(LoadImageFromFile):
         **kwargs: Those of ``LoadImageFromFile``.
 
     Raises:
-        ValueError: If an argument is out of range; (``'raise'``) at an unreadable image; and
-            always at an image whose values have no scale without ``value_range``.
+        ValueError: If an argument is out of range.
+        PictureError: At an unreadable image (``'raise'``), and always at an image whose values
+            have no scale without ``value_range``.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class LoadImage(LoadImageFromFile):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         if max_pixels is not None and max_pixels < 1:
             raise ValueError(f'max_pixels must be at least 1 or None, got {max_pixels!r}')
-        self.on_error = on_error
+        self.on_error = 'skip' if self.ignore_empty else on_error  # mmcv's word for it
         self.value_range = check_value_range(value_range)
         self.max_pixels = max_pixels
         self.decodes = imdecode_backend == 'pillow' and self.color_type in _DECODED
@@ -88,7 +89,7 @@ class LoadImage(LoadImageFromFile):
                 f"value_range needs imdecode_backend='pillow' and color_type in {_DECODED}, got "
                 f'{imdecode_backend!r} and {self.color_type!r}'
             )
-        self._named = SharedSet() if on_error == 'skip' else None
+        self._named = SharedSet() if self.on_error == 'skip' else None
 
     def has_named(self, path: str) -> bool:
         """Whether the log of this process or of its loading workers names a broken image."""
@@ -106,7 +107,7 @@ class LoadImage(LoadImageFromFile):
         except Exception as error:
             message = f'image {printable(path)} cannot be read ({error})'
             if self.on_error == 'raise':
-                raise ValueError(
+                raise PictureError(
                     f"{message}; remove it, or set on_error='skip' in the LoadImage transform"
                 ) from error
             if self._named.add(path):

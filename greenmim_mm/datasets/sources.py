@@ -102,12 +102,15 @@ class Search:
             raise FileNotFoundError(f'neither a folder nor a list file: {printable(source)}')
         if extension_of(source, self.extensions):
             return iter([Found(source, osp.realpath(source))])
-        self._refuse(source, printable(source))
+        if not extension_of(source, LISTS):
+            self._refuse(source, printable(source))
         return self._of_list(source)
 
     @staticmethod
     def _refuse(path: str, name: str) -> None:
-        """What holds pictures, but is neither a folder, a list nor a picture that is read."""
+        """A file that is known to be no picture that is read; others pass."""
+        if extension_of(path, LISTS):
+            raise PictureError(f'{name} is itself a list: name it as a source of its own')
         if extension_of(path, ARCHIVES):
             raise PictureError(f'{name} is an archive: unpack it, and give the folder')
         unread = unread_extension(path)
@@ -130,11 +133,8 @@ class Search:
             elif stat.S_ISDIR(status.st_mode):
                 yield from self._of_folder(path)
             else:
-                where = f'{printable(file)}, line {line}: {printable(path)}'
-                if extension_of(path, LISTS):
-                    raise PictureError(f'{where} is itself a list: name it as a source of its own')
-                if not extension_of(path, self.extensions):
-                    self._refuse(path, where)
+                if not path.lower().endswith(self.extensions):
+                    self._refuse(path, f'{printable(file)}, line {line}: {printable(path)}')
                 folder, name = osp.split(path)
                 if folder not in real_folders:
                     real_folders[folder] = osp.realpath(folder)
@@ -215,7 +215,7 @@ class Search:
                     self.left_out.add('hidden folders', entry.path)
                 else:
                     yield entry
-            elif extension_of(entry.name, self.extensions):
+            elif entry.name.lower().endswith(self.extensions):
                 if hidden:
                     self.left_out.add('hidden files', entry.path)
                 else:

@@ -15,7 +15,7 @@ from .brightness import (
 )
 from .errors import PictureError, ValueRangeError
 from .loading import LoadImage
-from .opening import MAX_PIXELS, open_picture
+from .opening import MAX_PIXELS, Opened, open_picture
 from .sources import printable
 
 _READ = 20  # pictures of more than 8 bits whose values are read
@@ -37,25 +37,23 @@ class Brightness:
         self.whole: Set[str] = set()  # kinds that are read from 0 to 65,535
         self.number = 0
 
-    def look(self, path: str) -> None:
+    def look(self, path: str, opened: Opened) -> None:
         """Read the values of a picture, if it has more than 8 bits.
 
         Raises:
             ValueRangeError: If they have no scale, with the name of the picture and the option.
         """
-        opened = open_picture(path, self.loader.max_pixels, pixels=False)
         colour = ';16' in opened.raw and not opened.image.mode.startswith('I')
         if not (colour or opened.image.mode.startswith(('I', 'F'))):
             return
         self.number += 1
         if self.number > _READ:
             return
-        if colour:
-            with open(path, 'rb') as file:
-                values = deep_colours(file.read())[..., :3]
-            deep = DeepValues(values, 'uint16', (0.0, 65535.0), False)
-        else:
-            deep = deep_values(open_picture(path, self.loader.max_pixels))
+        deep = _colours(path) if colour else deep_values(open_picture(path, self.loader.max_pixels))
+        if deep is None:
+            if self.loader.value_range is not None:
+                raise ValueError('16 bits per channel that cannot be read with a value_range')
+            return  # Pillow's upper 8 bits are all that can be read, and all that is needed
         smallest, largest = seen_range(deep.values)
         try:
             low, high = black_and_white(deep, self.loader.value_range)
@@ -86,6 +84,16 @@ class Brightness:
         return f'{self.number} of more than 8 bits: {"; ".join(parts)}'
 
 
+def _colours(path: str) -> Optional[DeepValues]:
+    """Colours of 16 bits; None where only Pillow can read them."""
+    with open(path, 'rb') as file:
+        content = file.read()
+    try:
+        return DeepValues(deep_colours(content)[..., :3], 'uint16', (0.0, 65535.0), False)
+    except ValueError:
+        return None
+
+
 def summarise(paths: List[str], sample: int, pipeline: Optional[list] = None) -> str:
     """Kinds of all files; sizes, modes and brightness of a sample of them.
 
@@ -110,11 +118,11 @@ def summarise(paths: List[str], sample: int, pipeline: Optional[list] = None) ->
     sizes, modes, broken, reason = [], Counter(), [], None
     for path in (paths[i] for i in chosen):
         try:
-            image = open_picture(path, max_pixels, pixels=False).image
-            with image:
+            opened = open_picture(path, max_pixels, pixels=False)
+            with opened.image as image:
                 size, mode = image.size, image.mode
-            for brightness in loaders:
-                brightness.look(path)
+                for brightness in loaders:
+                    brightness.look(path, opened)
         except ValueRangeError:
             raise
         except Exception as error:  # Pillow raises many kinds; LoadImage reports them in full

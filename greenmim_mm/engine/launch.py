@@ -231,9 +231,9 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
             say(f'removed {name}, left by a save that was interrupted')
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
-    from .runner import StrictRunner  # imports the models
+    from .runner import StrictRunner, TrainingRunner  # imports the models
 
-    return StrictRunner.from_cfg(cfg)
+    return (TrainingRunner if trains else StrictRunner).from_cfg(cfg)
 
 
 def import_quietly(scope: Optional[str] = None) -> None:

@@ -26,60 +26,28 @@ _STRIP_WRAPPER = [(r'^module\.', '')]
 _EMPTY = 'need at least one array to concatenate'
 
 
+def _own_words(error: Exception) -> str:
+    """The message alone of an error that torch has brought from a loading worker.
+
+    torch puts the worker's traceback in front, whose last line is ``package.Type: message``.
+    """
+    text = str(error).strip()
+    if not text.startswith(f'Caught {type(error).__name__} in '):
+        return text
+    return text.splitlines()[-1].partition(': ')[2]
+
+
 class StrictRunner(Runner):
     """A runner that never goes on with weights that were not loaded.
 
-    - The training data is built before the model, once: what is wrong with it (none there, fewer
-      samples than a batch, nothing left by a filter) ends the run before anything heavy is built.
-    - ``load_from``, ``tools/test.py`` and every ``init_cfg=dict(type='Pretrained')``: all tensors
-      must be found, with their shapes, or the run ends with a table of what differs. With
-      ``partial_load = True`` in the config (``--partial``) what fits is taken, the rest is named.
-    - ``resume``: the checkpoint must be of the same model and optimizer. The schedule is that of
-      the config; where it is not that of the checkpoint, it is rebuilt at the place reached.
+    ``load_from``, ``tools/test.py`` and every ``init_cfg=dict(type='Pretrained')``: all tensors
+    must be found, with their shapes, or the run ends with a table of what differs. With
+    ``partial_load = True`` in the config (``--partial``) what fits is taken, the rest is named.
+    A test also compares the classes that the checkpoint was trained for with its own.
     """
 
     _resuming = False
     _resumed: Optional[dict] = None
-
-    def build_model(self, model) -> nn.Module:
-        """As in the parent, after the training loader.
-
-        Raises:
-            CheckError: If the loader yields no batch.
-        """
-        self._first_loader = self._train_dataloader
-        if isinstance(self._train_dataloader, dict):
-            different = self._randomness_cfg.get('diff_rank_seed', False)
-            try:
-                self._first_loader = self.build_dataloader(
-                    self._train_dataloader, seed=self.seed, diff_rank_seed=different
-                )
-            except PictureError as error:
-                raise CheckError(str(error)) from error
-            except ValueError as error:
-                if _EMPTY not in str(error):
-                    raise
-                raise CheckError(NO_SAMPLE.format(key='train_dataloader')) from error
-            enforce(check_batches(self._first_loader))
-        return super().build_model(model)
-
-    def build_train_loop(self, loop) -> BaseLoop:
-        # only here: `scale_lr` reads the batch size from the config, which a loader with a
-        # batch sampler does not know
-        config, self._train_dataloader = self._train_dataloader, self._first_loader
-        try:
-            return super().build_train_loop(loop)
-        finally:
-            self._train_dataloader = config
-
-    def _init_model_weights(self) -> None:
-        model = self.bare_model
-        if self._resume and self._load_from is not None:  # all of it comes from there
-            forget_pretrained(model)
-        check_prefixes(model)
-        with record_loads() as record:
-            super()._init_model_weights()
-        check_loaded(model, record, self.partial)
 
     @property
     def bare_model(self) -> nn.Module:
@@ -91,11 +59,14 @@ class StrictRunner(Runner):
         """Whether a checkpoint may fit in part."""
         return bool(self.cfg.get('partial_load', False))
 
-    def register_hook(self, hook, priority=None) -> None:
-        """As in the parent; ``CheckpointHook`` is the one that deletes after it has written."""
-        if isinstance(hook, dict) and hook.get('type') == 'CheckpointHook':
-            hook = dict(hook, type='greenmim_mm.CheckpointHook')
-        super().register_hook(hook, priority)
+    def _init_model_weights(self) -> None:
+        model = self.bare_model
+        if self._resume and self._load_from is not None:  # all of it comes from there
+            forget_pretrained(model)
+        check_prefixes(model)
+        with record_loads() as record:
+            super()._init_model_weights()
+        check_loaded(model, record, self.partial)
 
     def load_checkpoint(
         self,
@@ -131,11 +102,81 @@ class StrictRunner(Runner):
                 f'{filename} does not fit the config. {differences.describe()}\n'
                 '--partial takes what fits'
             )
+        if strict and not self.partial:
+            self._check_tested_classes(checkpoint, filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         if differences:
             self.logger.warning(f'{filename} fits in part. {differences.describe()}')
         return checkpoint
+
+    def _check_tested_classes(self, checkpoint: dict, filename: str) -> None:
+        """A test asks for the classes, in their order, that the model was trained for."""
+        if not isinstance(self._test_loop, BaseLoop):
+            return
+        metainfo = getattr(self._test_loop.dataloader.dataset, 'metainfo', None) or {}
+        trained = ((checkpoint.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+        tested = metainfo.get('classes')
+        if trained and tested and list(trained) != list(tested):
+            raise CheckError(
+                f'{filename} was trained for the classes {", ".join(map(str, trained))}, in this '
+                f'order; test_dataloader.dataset.metainfo.classes has '
+                f'{", ".join(map(str, tested))}. --partial tests all the same'
+            )
+
+
+class TrainingRunner(StrictRunner):
+    """A :class:`StrictRunner` that trains.
+
+    - The training data is built before the model, once: what is wrong with it (none there, fewer
+      samples than a batch, nothing left by a filter) ends the run before anything heavy is built.
+    - ``resume``: the checkpoint must be of the same model and optimizer. The schedule is that of
+      the config; where it is not that of the checkpoint, it is rebuilt at the place reached.
+    - An old checkpoint is deleted after the new one is written.
+    """
+
+    def build_model(self, model) -> nn.Module:
+        """As in the parent, after the training loader.
+
+        Raises:
+            CheckError: If the loader yields no batch.
+        """
+        self._first_loader = self._train_dataloader
+        if isinstance(self._train_dataloader, dict):
+            different = self._randomness_cfg.get('diff_rank_seed', False)
+            try:
+                self._first_loader = self.build_dataloader(
+                    self._train_dataloader, seed=self.seed, diff_rank_seed=different
+                )
+            except PictureError as error:
+                raise CheckError(str(error)) from error
+            except ValueError as error:
+                if _EMPTY not in str(error):
+                    raise
+                raise CheckError(NO_SAMPLE.format(key='train_dataloader')) from error
+            enforce(check_batches(self._first_loader))
+        return super().build_model(model)
+
+    def build_train_loop(self, loop) -> BaseLoop:
+        # only here: `scale_lr` reads the batch size from the config, which a loader with a
+        # batch sampler does not know
+        config, self._train_dataloader = self._train_dataloader, self._first_loader
+        try:
+            return super().build_train_loop(loop)
+        finally:
+            self._train_dataloader = config
+
+    def train(self) -> nn.Module:
+        try:
+            return super().train()
+        except (CheckError, PictureError) as error:
+            raise CheckError(_own_words(error)) from error
+
+    def register_hook(self, hook, priority=None) -> None:
+        """As in the parent; ``CheckpointHook`` is the one that deletes after it has written."""
+        if isinstance(hook, dict) and hook.get('type') == 'CheckpointHook':
+            hook = dict(hook, type='greenmim_mm.CheckpointHook')
+        super().register_hook(hook, priority)
 
     def resume(
         self,
@@ -147,7 +188,7 @@ class StrictRunner(Runner):
         """Go on from a checkpoint of the same model, by the schedule of this config.
 
         Raises:
-            ValueError: If model or optimizer of the checkpoint are not those of the config, or
+            CheckError: If model or optimizer of the checkpoint are not those of the config, or
                 it is further than the config goes.
         """
         wanted = hyperparameters(self.optim_wrapper)

@@ -1,13 +1,15 @@
 """Every mode and type of picture against formulas in plain numpy."""
 
 import io
+import sys
 import threading
 import zlib
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from greenmim_mm.datasets import LoadImage, decode
 from greenmim_mm.datasets.brightness import ValueRangeError
@@ -286,3 +288,35 @@ def test_limits_are_restored_by_threads_that_decode_side_by_side(low_limits):
 def test_bad_ranges(value):
     with pytest.raises(ValueError, match='value_range must be two numbers, black and white'):
         LoadImage(value_range=value)
+
+
+def test_formats_that_a_package_teaches_pillow(monkeypatch):
+    """As pillow-heif does: what the log recommends is enough, no import in a config."""
+    from PIL import PpmImagePlugin
+
+    from greenmim_mm.datasets import opening
+
+    class NewImageFile(PpmImagePlugin.PpmImageFile):
+        format = 'NEW'
+
+        def _open(self):
+            self.fp.read(3)
+            super()._open()
+
+    def register():
+        Image.register_open('NEW', NewImageFile, lambda prefix: prefix.startswith(b'NEW'))
+
+    module = ModuleType('pillow_heif')
+    module.register_heif_opener = register
+    content = b'NEW' + saved(Image.new('RGB', (3, 2), (1, 2, 3)), 'PPM')
+    monkeypatch.setattr(Image, 'ID', list(Image.ID))
+    monkeypatch.setattr(Image, 'OPEN', dict(Image.OPEN))
+    for known in (None, module):
+        monkeypatch.setitem(sys.modules, 'pillow_heif', known)
+        opening._register_plugins.cache_clear()
+        if known is None:
+            with pytest.raises(UnidentifiedImageError):
+                decode(content)
+        else:
+            assert decode(content).tolist() == [[[1, 2, 3]] * 3] * 2
+    opening._register_plugins.cache_clear()

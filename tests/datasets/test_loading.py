@@ -133,3 +133,8 @@ def test_reading_options_of_a_config():
     assert reading_options(dict(pipeline=[dict(type='LoadImageFromFile')])) == {}
     assert reading_options([dict(type=LoadImage, max_pixels=9)]) == dict(max_pixels=9)
     assert reading_options(None) == {}
+
+
+def test_ignore_empty_of_the_parent_skips(photo):
+    photo.write_bytes(b'')
+    assert LoadImage(ignore_empty=True)(dict(img_path=str(photo))) is None

@@ -1,5 +1,6 @@
 import logging
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
@@ -106,6 +107,13 @@ def test_range_of_brightness_is_said_and_suggested(tmp_path, said):
     assert 'uint16 (black at 0, white at 4,095) with values from 16' in said.messages[1]
     assert '--cfg-options' not in said.messages[1]
     assert dataset[0]['img'][0, 1, 0] == round(4013 / 4095 * 255)
+
+
+def test_range_of_colours(tmp_path, said):
+    colours = np.array([[[16, 1000, 4013]]], np.uint16)
+    cv2.imwrite(str(tmp_path / 'a.png'), colours)
+    UnlabelledImages(tmp_path, pipeline=[dict(type='greenmim_mm.LoadImage')])
+    assert 'white at 65,535) with values from 16 to 4,013 in 1 read: if these' in said.messages[0]
 
 
 def test_brightness_without_a_scale_ends_before_training(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from greenmim_mm.engine.hooks import CheckpointHook
-from greenmim_mm.engine.runner import StrictRunner
+from greenmim_mm.engine.runner import TrainingRunner
 
 KEEP_ONE = {'default_hooks.checkpoint.max_keep_ckpts': 1}
 
@@ -17,14 +17,14 @@ def checkpoints(folder):
 
 def test_the_old_one_goes_after_the_new_one_is_written(small_run, tmp_path, monkeypatch):
     """With one to keep: what is in the folder whenever a save begins and has ended."""
-    seen, save = [], StrictRunner.save_checkpoint
+    seen, save = [], TrainingRunner.save_checkpoint
 
     def watched(self, *args, **kwargs):
         seen.append(checkpoints(tmp_path))
         save(self, *args, **kwargs)
         seen.append(checkpoints(tmp_path))
 
-    monkeypatch.setattr(StrictRunner, 'save_checkpoint', watched)
+    monkeypatch.setattr(TrainingRunner, 'save_checkpoint', watched)
     small_run(tmp_path, **KEEP_ONE).train()
     assert seen == [[], ['epoch_1.pth'], ['epoch_1.pth'], ['epoch_1.pth', 'epoch_2.pth']]
     assert checkpoints(tmp_path) == ['epoch_2.pth']
@@ -41,7 +41,7 @@ def test_a_run_that_dies_while_it_saves_keeps_the_old_one(small_run, tmp_path, m
 
     def fail_in_epoch_2(runner):
         if runner.epoch == 1:
-            monkeypatch.setattr(StrictRunner, 'save_checkpoint', full)
+            monkeypatch.setattr(TrainingRunner, 'save_checkpoint', full)
         save(runner)
 
     monkeypatch.setattr(hook, '_save_checkpoint', fail_in_epoch_2)

@@ -125,6 +125,14 @@ def test_broken_pictures_are_named_once_and_counted(num_workers):
     assert not hasattr(run.loader.dataset, '__getitems__')
 
 
+def test_names_that_are_no_utf8_can_be_logged():
+    dataset = Holes(4, [2])
+    dataset.get_data_info = lambda idx: dict(id=idx, img_path=f'M\udce4dchen{idx}.jpg')
+    run = Run(dataset)
+    run.epoch(0)
+    assert run.lines[0].encode().endswith(rb'New: M\xe4dchen2.jpg')
+
+
 def test_only_broken_pictures_are_an_error():
     dataset = Holes(8, range(8))
     dataset.max_refetch = 20

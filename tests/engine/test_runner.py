@@ -7,9 +7,10 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
+from greenmim_mm.datasets import ValueRangeError
 from greenmim_mm.engine.checks import CheckError
 from greenmim_mm.engine.hooks import GreenMonitorHook, ReproducibilityHook
-from greenmim_mm.engine.runner import StrictRunner
+from greenmim_mm.engine.runner import TrainingRunner
 
 built = []
 
@@ -35,7 +36,7 @@ class OneWeight(BaseModel):
         return dict(loss=(self.weight * torch.stack(inputs)).mean())
 
 
-def run(tmp_path, number, runner=StrictRunner, hooks=(), **loader):
+def run(tmp_path, number, runner=TrainingRunner, hooks=(), **loader):
     from mmengine.registry import DATASETS
 
     DATASETS.register_module(name='OnesOfThisTest', module=Ones, force=True)
@@ -75,3 +76,17 @@ def test_no_run_of_zero_steps_leaves_a_checkpoint(tmp_path, hook):
     with pytest.raises(CheckError, match='3 samples, batch_size=4'):
         runner.train()
     assert not list(tmp_path.glob('*.pth'))
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_pictures_that_fail_in_training_are_one_line(tmp_path, num_workers):
+    class Fails(Ones):
+        def prepare_data(self, idx):
+            raise ValueRangeError('image a.tif: int32 with values from -3 to 900: set value_range')
+
+    runner = run(tmp_path, 9)
+    runner._first = torch.utils.data.DataLoader(Fails(9), batch_size=4, num_workers=num_workers)
+    with pytest.raises(CheckError) as error:
+        runner.train()
+    assert str(error.value) == 'image a.tif: int32 with values from -3 to 900: set value_range'
+    assert isinstance(error.value.__cause__, ValueRangeError)

@@ -142,21 +142,43 @@ def test_broken_images_are_named_and_skipped(broken, tmp_path):
 
 def test_broken_images_are_an_error_by_a_switch(broken, tmp_path):
     data, names = broken
-    options = pretrain_options(data, 'train_dataloader.dataset.pipeline.0.on_error=raise')
+    options = pretrain_options(
+        data, 'train_dataloader.dataset.pipeline.0.on_error=raise', 'train_dataloader.num_workers=1'
+    )
     result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, *options, check=False)
-    assert result.returncode != 0
-    assert any(f'{name} cannot be read' in result.log for name in names)
-    assert "on_error='skip'" in result.log
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: image ') and "on_error='skip'" in last
+    assert any(f'{name} cannot be read' in last for name in names)
+    assert 'Traceback' not in result.log
 
 
 def test_only_broken_images_is_an_error_not_a_hang(broken, tmp_path):
     data, _ = broken
     for file in (data / 'unlabelled').iterdir():
         file.write_bytes(b'hello')
-    options = pretrain_options(data, 'train_dataloader.dataset.max_refetch=5')
-    result = run_tool('tools/train.py', PRETRAIN, '--work-dir', tmp_path, *options, check=False)
-    assert result.returncode != 0
-    assert 'none of 16 pictures looked at can be read, first' in result.log
+    said = refusal('tools/train.py', PRETRAIN, '--work-dir', tmp_path, *pretrain_options(data))
+    assert said.startswith('error: none of 16 pictures looked at can be read, first ')
+
+
+def test_data_that_cannot_train_is_one_line(toy, tmp_path):
+    """Before the model is built, and with no checkpoint that nobody trained."""
+    few = tmp_path / 'few' / 'unlabelled'
+    shutil.copytree(toy / 'unlabelled', few)
+    for file in sorted(few.iterdir())[3:]:
+        file.unlink()
+    (tmp_path / 'a.zip').write_bytes(b'PK')
+    for options, words in (
+        ([], 'train_dataloader yields no batch: 3 samples, batch_size=4'),
+        (
+            [f'train_dataloader.dataset.data_root={tmp_path}/a.zip'],
+            'a.zip is an archive: unpack it',
+        ),
+    ):
+        said = refusal('tools/train.py', PRETRAIN, '--work-dir', tmp_path / 'run',
+                       *pretrain_options(tmp_path / 'few', *options))  # fmt: skip
+        assert said.startswith('error: ') and words in said and said.count('\n') == 1
+    assert not list(tmp_path.glob('run/*.pth'))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')

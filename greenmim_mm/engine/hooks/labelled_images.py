@@ -10,6 +10,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ...datasets.sources import printable
+
 
 class Unreadable(NamedTuple):
     """A picture that could not be read, and why."""
@@ -45,7 +47,7 @@ class _Readable(Dataset):
 
     def _name(self, idx: int) -> str:
         info = self.dataset.get_data_info(idx) if hasattr(self.dataset, 'get_data_info') else {}
-        return str(info.get('img_path', f'sample {idx}'))
+        return printable(info.get('img_path', f'sample {idx}'))
 
 
 class LabelledImages:

@@ -7,6 +7,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import all_reduce
 from torch import Tensor
 
+from ...datasets.sources import printable
 from ..checks import CheckError
 
 NAMED_AT_ONCE = 10
@@ -45,16 +46,18 @@ class MissedSamples:
         return None
 
     def name(self, idx: int) -> str:
-        """Path of a picture, or its number where the dataset knows none."""
-        return str(self.dataset.get_data_info(int(idx)).get('img_path', f'sample {idx}'))
+        """Path of a picture for a message, or its number where the dataset knows none."""
+        return printable(self._path(idx) or f'sample {idx}')
+
+    def _path(self, idx: int) -> Optional[str]:
+        return self.dataset.get_data_info(int(idx)).get('img_path')
 
     def named_by_loader(self, idx: int) -> bool:
         """Whether a transform has named the picture in the log already, with its reason."""
         transforms = getattr(self.dataset.pipeline, 'transforms', [])
-        return any(
-            transform.has_named(self.name(idx))
-            for transform in transforms
-            if hasattr(transform, 'has_named')
+        path = self._path(idx)
+        return path is not None and any(
+            transform.has_named(path) for transform in transforms if hasattr(transform, 'has_named')
         )
 
     def remove(self) -> None:
