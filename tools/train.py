@@ -1,7 +1,7 @@
 """Train any config of this package, MMPretrain or MMDetection.
 
-    python tools/train.py configs/greenmim/swin_b_pretrain.py
-    python tools/train.py configs/greenmim/mask_rcnn_swin_b_coco.py \\
+    python tools/train.py configs/greenmim/swin_b_pretrain.py --auto-scale-lr
+    python tools/train.py configs/greenmim/mask_rcnn_swin_b_coco.py --auto-scale-lr \\
         --pretrained work_dirs/swin_b_pretrain/epoch_800.pth
 """
 

@@ -24,7 +24,8 @@ from torch import distributed
 from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
 from .checkpoint import latest_checkpoint, save_atomically
-from .checks import CheckError, check_datasets, enforce, say
+from .checks import CheckError, check_datasets, check_learning_rate, enforce, say
+from .true_batch import scale_by_true_batch
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -193,13 +194,18 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
         cfg (Config): The complete config.
         loaders (Tuple[str, ...]): Loaders whose data must be there.
     """
-    enforce(check_datasets(cfg, loaders))
+    findings = check_datasets(cfg, loaders)
+    if 'train_dataloader' in loaders:
+        findings += check_learning_rate(cfg)
+    enforce(findings)
     load_safely_in_mmengine()
     save_atomically()
     fit_to_hardware(cfg)
     keep_freed_memory()
     import_quietly(cfg.get('default_scope'))
-    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    scale_by_true_batch(runner)
+    return runner
 
 
 def import_quietly(scope: Optional[str] = None) -> None:

@@ -1,7 +1,8 @@
 """A plain ViT (MAE, DeiT, SimMIM, timm, MMPretrain) as the backbone of an HPViT config.
 
     python tools/model_converters/vit_to_hpvit.py mae_pretrain_vit_base.pth hpvit_b_mae.pth
-    python tools/train.py configs/hpvit/mask_rcnn_hpvit_b_coco.py --pretrained hpvit_b_mae.pth
+    python tools/train.py configs/hpvit/mask_rcnn_hpvit_b_coco.py --pretrained hpvit_b_mae.pth \\
+        --auto-scale-lr
 
 Prints what was copied, resized, initialised and skipped; a tensor without a place is an
 error. Checkpoints of MMPretrain need no conversion: name them with --pretrained.

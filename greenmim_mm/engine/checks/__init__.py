@@ -6,5 +6,6 @@ builds no model and changes nothing. :func:`enforce` says the warnings and ends 
 
 from .files import check_datasets
 from .finding import CheckError, Finding, enforce, say
+from .learning_rate import check_learning_rate
 
-__all__ = ['CheckError', 'Finding', 'check_datasets', 'enforce', 'say']
+__all__ = ['CheckError', 'Finding', 'check_datasets', 'check_learning_rate', 'enforce', 'say']
