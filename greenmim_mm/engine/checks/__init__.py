@@ -4,8 +4,20 @@ One file per subject. A check is a function from a config and files to a list of
 builds no model and changes nothing. :func:`enforce` says the warnings and ends the run on errors.
 """
 
-from .files import check_datasets
+from .files import check_datasets, check_work_dir
 from .finding import CheckError, Finding, enforce, say
 from .learning_rate import check_learning_rate
+from .names import check_names
+from .options import check_options
 
-__all__ = ['CheckError', 'Finding', 'check_datasets', 'check_learning_rate', 'enforce', 'say']
+__all__ = [
+    'CheckError',
+    'Finding',
+    'check_datasets',
+    'check_learning_rate',
+    'check_names',
+    'check_options',
+    'check_work_dir',
+    'enforce',
+    'say',
+]
