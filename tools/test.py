@@ -13,6 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.evaluator import DumpResults
 
 from greenmim_mm.engine import launch
+from greenmim_mm.engine.checks import CheckError
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
-        raise SystemExit(f'--out must end in .pkl or .pickle, got {args.out}')
+        raise CheckError(f'--out must end in .pkl or .pickle, got {args.out}')
     if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
         raise FileNotFoundError(f'checkpoint not found: {args.checkpoint}')
     cfg = launch.load_config(args)
@@ -40,7 +41,7 @@ def main() -> None:
     if args.show or args.show_dir:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
-            raise SystemExit('--show and --show-dir need default_hooks.visualization in the config')
+            raise CheckError('--show and --show-dir need default_hooks.visualization in the config')
         # each package has its own names
         enable = 'enable' if cfg.get('default_scope') == 'mmpretrain' else 'draw'
         hook.update(ConfigDict({enable: True, 'show': args.show, 'wait_time': args.wait_time}))

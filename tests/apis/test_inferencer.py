@@ -155,7 +155,7 @@ def test_one_channel(tmp_path, folder):
     expected = np.asarray(Image.open(file).convert('L'))
     assert np.array_equal(inferencer(str(file))['predictions'][0].original[..., 0], expected)
     colour = np.zeros((128, 128, 3), np.uint8)
-    with pytest.raises(ValueError, match='array has 3 channels, the model takes 1.*color_type'):
+    with pytest.raises(ValueError, match=r'array has 3 channels, the model takes 1.*color_type'):
         inferencer(colour)
 
 
