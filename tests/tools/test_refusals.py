@@ -1,5 +1,6 @@
 """What the commands say when they are given something wrong: one error, exit status 2."""
 
+import os
 import subprocess
 from uuid import uuid4
 
@@ -118,3 +119,16 @@ def test_scripts_without_a_number(script, arguments):
     (line,) = done.stderr.splitlines()
     assert line.startswith('usage: ') and script in line
     assert ' '.join(arguments or ['nothing']) in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+def test_several_processes_say_it_once(tmp_path):
+    done = subprocess.run(
+        ['bash', 'tools/dist_train.sh', PRETRAIN, '2', '--work-dir', tmp_path, '--cfg-options',
+         'modle.mask_ratio=0.5'],
+        cwd=ROOT, env=environment(PORT=str(29300 + os.getpid() % 300)), capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count('did you mean model.mask_ratio?') == 1
+    assert 'Traceback' not in done.stderr and 'ChildFailedError' not in done.stderr
