@@ -2,12 +2,17 @@
 # dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]
 # On several nodes run it on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
 set -euo pipefail
+if [ $# -lt 3 ] || ! [[ $3 =~ ^([1-9][0-9]*|auto|gpu|cpu)$ ]]; then
+    echo "usage: dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]; GPUS is a number" \
+        "from 1, got: ${*:-nothing}" >&2
+    exit 2
+fi
 CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3
 TOOLS=$(cd "$(dirname "$0")" && pwd)
 
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "${PYTHON:-python}" "$TOOLS/dist_run.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -20,7 +20,9 @@ from typing import Dict, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without an install
 
+from greenmim_mm.engine.checks import CheckError
 from greenmim_mm.engine.commands import ROOT, run_command
+from greenmim_mm.engine.errors import run_or_explain
 
 PRETRAIN_CONFIG = 'configs/greenmim/swin_demo_pretrain.py'
 FINETUNE_CONFIG = 'configs/greenmim/mask_rcnn_swin_demo_coco.py'
@@ -59,7 +61,7 @@ class Demo:
         folder.mkdir(parents=True)
         start = time.time()
         if not run_command(command, folder / 'demo_step.log'):
-            sys.exit(f'error: {name} failed; the output is above')
+            raise CheckError(f'{name} failed; the output is above')
         self.seconds[name] = time.time() - start
         stamp.write_text(json.dumps(dict(command=command, seconds=self.seconds[name])))
 
@@ -242,4 +244,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

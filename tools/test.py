@@ -13,6 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.evaluator import DumpResults
 
 from greenmim_mm.engine import launch
+from greenmim_mm.engine.checks import CheckError
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,13 +35,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
-        raise SystemExit(f'--out must end in .pkl or .pickle, got {args.out}')
+        raise CheckError(f'--out must end in .pkl or .pickle, got {args.out}')
     cfg = launch.load_config(args)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.show:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
-            raise SystemExit('--show needs default_hooks.visualization in the config')
+            raise CheckError('--show needs default_hooks.visualization in the config')
         # each package has its own names
         mmpretrain = cfg.get('default_scope') == 'mmpretrain'
         own = dict(enable=True, interval=1) if mmpretrain else dict(draw=True)

@@ -1,7 +1,7 @@
 """Train any config of this package, MMPretrain or MMDetection.
 
-    python tools/train.py configs/greenmim/swin_b_pretrain.py
-    python tools/train.py configs/greenmim/mask_rcnn_swin_b_coco.py \\
+    python tools/train.py configs/greenmim/swin_b_pretrain.py --auto-scale-lr
+    python tools/train.py configs/greenmim/mask_rcnn_swin_b_coco.py --auto-scale-lr \\
         --pretrained work_dirs/swin_b_pretrain/epoch_800.pth
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without an install
 
 from greenmim_mm.engine import launch
+from greenmim_mm.engine.checks import CheckError
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,7 +59,7 @@ def main() -> None:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
+            raise CheckError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
 
     launch.set_dataloader_defaults(cfg, not args.no_pin_memory, not args.no_persistent_workers)

@@ -13,10 +13,11 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..compat.safe_load import load_checkpoint_file, weights_of
-from ..datasets import EXTENSIONS, find_images, reading_options
+from ..datasets import EXTENSIONS, find_images
 from ..models.utils import load_and_compare
 from ..registry import MODELS
 from ..sparsity import Purpose, RandomMasking
+from .images import check_channels, check_img_size, image_pipeline, loading_transform
 
 _HIDDEN_GREY = 127
 
@@ -25,6 +26,9 @@ Input = Union[str, Path, np.ndarray]
 
 class Reconstruction(NamedTuple):
     """One image; pictures are uint8 RGB of shape H x W x 3.
+
+    Images of one or two channels are shown by their first one, in grey, and images of more than
+    three channels by their first three.
 
     Attributes:
         original (np.ndarray): The image as the model got it.
@@ -56,7 +60,8 @@ def reconstruct(
 
     Args:
         model (nn.Module): A :class:`~greenmim_mm.models.GreenMIM`, in eval mode.
-        images (Tensor): BGR in 0..255 of shape B x 3 x H x W, multiples of the mask unit.
+        images (Tensor): In 0..255, of shape B x C x H x W, multiples of the mask unit; three
+            channels are BGR.
         seed (int): Of the masks. Defaults to 0.
         mask_ratio (float, optional): Share of hidden units. Defaults to None, the model's.
     """
@@ -71,8 +76,11 @@ def reconstruct(
     def to_rgb(batch: Tensor) -> np.ndarray:
         if preprocessor._enable_normalize:
             batch = batch * preprocessor.std + preprocessor.mean
-        if not preprocessor._channel_conversion:
+        if batch.shape[1] < 3:
+            batch = batch[:, :1].expand(-1, 3, -1, -1)
+        elif batch.shape[1] == 3 and not preprocessor._channel_conversion:
             batch = batch.flip(1)  # the model sees BGR
+        batch = batch[:, :3]
         return batch.round().clamp(0, 255).permute(0, 2, 3, 1).byte().cpu().numpy()
 
     results = []
@@ -93,12 +101,14 @@ class GreenMIMInferencer(BaseInferencer):
         weights (str): A checkpoint of it; every tensor must fit. It is read without executing
             code from it.
         device (str, optional): Defaults to None, a GPU if there is one.
-        img_size (int, optional): Images are resized and cropped to a square of this side, a
-            multiple of the mask unit. Defaults to None, that of the config's backbone, or 224.
+        img_size (int | Sequence[int], optional): Images are resized and cropped to a square of
+            this side, or to height and width, in pixels: multiples of the mask unit. Defaults to
+            None, that of the config's backbone, or 224.
         show_progress (bool): Defaults to False.
 
     Raises:
-        ValueError: If the model is no GreenMIM, the size does not fit, or a folder has no image.
+        ValueError: If the model is no GreenMIM, the size does not fit, a folder has no image, or
+            an image has other channels than the model.
 
     Example:
         >>> inferencer = GreenMIMInferencer('configs/greenmim/swin_b_pretrain.py', 'epoch_800.pth')
@@ -115,7 +125,7 @@ class GreenMIMInferencer(BaseInferencer):
         model: Union[str, Config],
         weights: str,
         device: Optional[str] = None,
-        img_size: Optional[int] = None,
+        img_size: Optional[Union[int, Sequence[int]]] = None,
         show_progress: bool = False,
     ) -> None:
         self.img_size = img_size
@@ -133,8 +143,9 @@ class GreenMIMInferencer(BaseInferencer):
         """Reconstruct images.
 
         Args:
-            inputs (str | np.ndarray | Sequence): Files, a folder of any depth, or BGR arrays of
-                shape H x W x 3.
+            inputs (str | np.ndarray | Sequence): Files, a folder of any depth, or arrays of
+                shape H x W x C (BGR for three channels; H x W for one). Files are read as the
+                config's training images are.
             batch_size (int): Images at once. Defaults to 8.
             seed (int): Of the masks. Defaults to 0.
             mask_ratio (float, optional): Share of hidden units. Defaults to None, the model's.
@@ -164,19 +175,8 @@ class GreenMIMInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         size = self.img_size or cfg.model.backbone.get('img_size', 224)
-        unit = self.model.backbone.mask_unit
-        if not isinstance(size, int) or size % unit or size < 2 * unit:
-            raise ValueError(
-                f'img_size must be a multiple of the mask unit, {unit} pixels, and at least two '
-                f'of them, got {size}'
-            )
-        return Compose(
-            [
-                dict(type='ResizeEdge', scale=size, backend='pillow', interpolation='bicubic'),
-                dict(type='CenterCrop', crop_size=size),
-                dict(type='PackInputs'),
-            ]
-        )
+        self.load = Compose([loading_transform(cfg)])
+        return image_pipeline(check_img_size(self.model, size))
 
     def _init_visualizer(self, cfg: Config) -> None:
         return None
@@ -190,17 +190,17 @@ class GreenMIMInferencer(BaseInferencer):
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
     def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterator[Tensor]:
-        """Batches of images, BGR in 0..255, B x 3 x S x S."""
-        options = reading_options(self.cfg.get('train_dataloader'))
-        load = Compose([dict(type='greenmim_mm.LoadImage', **options)])
+        """Batches of images in 0..255, B x C x H x W; three channels are BGR."""
         for start in range(0, len(inputs), batch_size):
             batch = []
             for image in inputs[start : start + batch_size]:
                 if isinstance(image, np.ndarray):
                     data = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
                 else:
-                    data = load(dict(img_path=str(image)))
+                    data = self.load(dict(img_path=str(image)))
                 batch.append(self.pipeline(data)['inputs'])
+                name = 'array' if isinstance(image, np.ndarray) else str(image)
+                check_channels(self.model, batch[-1], name)
             yield torch.stack(batch)
 
     def forward(

@@ -119,7 +119,7 @@ def load_checkpoint_file(filename: str, map_location: Optional[str] = 'cpu') -> 
             checkpoint = torch.load(
                 path, map_location=map_location, weights_only=False, pickle_module=_DATA_PICKLE
             )
-        except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError) as error:
+        except Exception as error:  # what is no checkpoint may raise anything
             raise ValueError(f'checkpoint {filename} cannot be read: {error}') from error
     if not isinstance(checkpoint, dict):
         what = 'a pickled model' if isinstance(checkpoint, Ignored) else type(checkpoint).__name__

@@ -3,7 +3,7 @@
 from .decoding import decode
 from .errors import PictureError, ValueRangeError
 from .formats import EXTENSIONS
-from .loading import LoadImage, reading_options
+from .loading import LoadImage
 from .sources import find_images
 from .unlabelled_images import UnlabelledImages
 
@@ -15,5 +15,4 @@ __all__ = [
     'ValueRangeError',
     'decode',
     'find_images',
-    'reading_options',
 ]

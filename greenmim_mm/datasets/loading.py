@@ -15,29 +15,7 @@ from .opening import MAX_PIXELS
 from .shared_set import SharedSet
 from .sources import printable
 
-# options that say how pictures of a data set become pixels, wherever they are read
-_OF_THE_DATA = ('value_range', 'max_pixels')
 _DECODED = ('color', 'grayscale', 'color_ignore_orientation')
-
-
-def reading_options(cfg) -> dict:
-    """How a config reads its pictures, for whatever reads further ones for the same model.
-
-    Args:
-        cfg (dict | list): A config, or a part of it.
-
-    Returns:
-        dict: ``value_range`` and ``max_pixels`` of its first :class:`LoadImage`, as far as they
-        are set.
-    """
-    if isinstance(cfg, dict):
-        kind = cfg.get('type')
-        if str(getattr(kind, '__name__', kind)).rpartition('.')[2] == 'LoadImage':
-            return {name: cfg[name] for name in _OF_THE_DATA if name in cfg}
-        cfg = list(cfg.values())
-    if isinstance(cfg, (list, tuple)):
-        return next(filter(None, map(reading_options, cfg)), {})
-    return {}
 
 
 @TRANSFORMS.register_module()

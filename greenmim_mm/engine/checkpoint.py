@@ -33,8 +33,10 @@ class AtomicLocalBackend(LocalBackend):
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, filepath)
-        except BaseException:
+        except BaseException as error:
             os.unlink(temporary)
+            if isinstance(error, OSError):
+                error.filename = filepath  # write() does not say where the disk is full
             raise
 
 

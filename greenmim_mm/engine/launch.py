@@ -7,7 +7,6 @@ of either package runs.
 import argparse
 import contextlib
 import ctypes
-import gc
 import io
 import os
 import os.path as osp
@@ -16,10 +15,9 @@ from importlib import import_module
 from typing import Optional, Tuple
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from torch import distributed
 
 from ..compat.mmseg_name import find_mmseg_by_module
 from ..compat.safe_load import load_safely_in_mmengine
@@ -29,22 +27,22 @@ from .checks import (
     check_checkpoints,
     check_classes,
     check_datasets,
+    check_learning_rate,
+    check_names,
+    check_options,
     check_schedule,
+    check_work_dir,
     enforce,
     say,
 )
+from .config_options import add_config_options, merge_options, read_config
+from .errors import run_or_explain  # noqa: F401  (the tools take it from here)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that training and testing have in common."""
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and metrics')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, key=value; a list as key="[a,b]" or key=a,b, '
-        'a nested one as key="[(a,b),(c,d)]", with the quotes and without blanks',
-    )
+    add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -61,19 +59,18 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and merge the common arguments."""
+    """Read the config, check its names and the options, and merge the common arguments.
+
+    Raises:
+        CheckError: If the config cannot be read, or an option or a name reaches nothing.
+    """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     find_mmseg_by_module()
-    try:
-        cfg = Config.fromfile(args.config)
-    except ModuleNotFoundError as error:
-        if 'mmseg' not in str(error):
-            raise
-        raise SystemExit(
-            f'{args.config} needs MMSegmentation: pip install onedl-mmsegmentation==1.4.2'
-        ) from error
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config)
+    import_quietly(cfg.get('default_scope'))
+    enforce([*check_names(cfg), *check_options(cfg, args.cfg_options or {})])
+    merge_options(cfg, args.cfg_options)
+    drop_mixed_precision_settings(cfg)
     cfg.launcher = args.launcher
     if args.partial:
         cfg.partial_load = True
@@ -121,8 +118,7 @@ def fit_to_hardware(cfg: Config) -> None:
     optim_wrapper = cfg.get('optim_wrapper')
     if optim_wrapper is not None and optim_wrapper.get('type') == 'AmpOptimWrapper':
         optim_wrapper.type = 'OptimWrapper'
-        for key in ('loss_scale', 'dtype', 'use_fsdp'):
-            optim_wrapper.pop(key, None)
+        drop_mixed_precision_settings(cfg)
         say('No GPU: the config asks for mixed precision, this run uses fp32 on the CPU.')
     if cfg.launcher == 'pytorch':
         # mmengine's init_dist and wrap_model assume CUDA devices
@@ -135,6 +131,17 @@ def fit_to_hardware(cfg: Config) -> None:
             find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
         say(f'No GPU: {torch.distributed.get_world_size()} processes train on the CPU with gloo.')
+
+
+def drop_mixed_precision_settings(cfg: Config) -> None:
+    """Forget what only ``AmpOptimWrapper`` takes, if the config asks for full precision.
+
+    So that ``--cfg-options optim_wrapper.type=OptimWrapper`` is enough.
+    """
+    optim_wrapper = cfg.get('optim_wrapper') or {}
+    if optim_wrapper.get('type') == 'OptimWrapper':
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            optim_wrapper.pop(key, None)
 
 
 def replace_sync_batch_norm(model) -> int:
@@ -216,9 +223,9 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
     """
     trains = 'train_dataloader' in loaders
     findings = check_checkpoints(cfg, starts=trains and not cfg.get('resume'))
-    findings += check_datasets(cfg, loaders)
+    findings += [*check_work_dir(cfg), *check_datasets(cfg, loaders)]
     if trains:
-        findings += check_schedule(cfg)
+        findings += [*check_learning_rate(cfg), *check_schedule(cfg)]
     enforce(findings)
     load_safely_in_mmengine()
     save_atomically()
@@ -249,35 +256,3 @@ def import_quietly(scope: Optional[str] = None) -> None:
     for line in printed.getvalue().splitlines():
         if 'Could not import OneDL' not in line:
             print(line)
-
-
-def run_or_explain(main, *expected) -> None:
-    """Run a command; a missing file ends it with its message alone.
-
-    A traceback is for defects. ``GREENMIM_TRACEBACK=1`` shows it here, too.
-
-    Args:
-        main (Callable): The command.
-        *expected (type): Further errors that are the user's to mend.
-    """
-    try:
-        main()
-    except (FileNotFoundError, CheckError, *expected) as error:
-        if os.environ.get('GREENMIM_TRACEBACK'):
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
-    leave_process_group()
-
-
-def leave_process_group() -> None:
-    """End distributed training in order.
-
-    A thread of gloo that is still busy when the interpreter ends aborts the process, so that
-    a run that had finished ends with an error (pytorch/pytorch#179291). Leaving the group waits for
-    its threads, if nothing else holds the group: the model does, inside the cycles of a runner,
-    which are collected first. Only for runs that succeeded: to leave while others wait can hang.
-    """
-    if distributed.is_available() and distributed.is_initialized():
-        gc.collect()
-        distributed.destroy_process_group()

@@ -4,6 +4,7 @@ import re
 from typing import Callable, Optional, Union
 
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
@@ -24,17 +25,6 @@ from .resume import check_resumable, follow_config, hyperparameters, run_setting
 _STRIP_WRAPPER = [(r'^module\.', '')]
 # all that mmengine's BaseDataset says about a list of samples that is empty
 _EMPTY = 'need at least one array to concatenate'
-
-
-def _own_words(error: Exception) -> str:
-    """The message alone of an error that torch has brought from a loading worker.
-
-    torch puts the worker's traceback in front, whose last line is ``package.Type: message``.
-    """
-    text = str(error).strip()
-    if not text.startswith(f'Caught {type(error).__name__} in '):
-        return text
-    return text.splitlines()[-1].partition(': ')[2]
 
 
 class StrictRunner(Runner):
@@ -166,11 +156,21 @@ class TrainingRunner(StrictRunner):
         finally:
             self._train_dataloader = config
 
-    def train(self) -> nn.Module:
-        try:
-            return super().train()
-        except (CheckError, PictureError) as error:
-            raise CheckError(_own_words(error)) from error
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: Optional[dict] = None) -> None:
+        """As in the parent; accumulated gradients count, which mmengine leaves out."""
+        wrappers = [optim_wrapper]
+        if isinstance(optim_wrapper, OptimWrapperDict):
+            wrappers = list(optim_wrapper.values())
+        counts = max(wrapper._accumulative_counts for wrapper in wrappers)
+        scales = (auto_scale_lr or {}).get('enable') and 'base_batch_size' in auto_scale_lr
+        if counts > 1 and scales:
+            base = auto_scale_lr['base_batch_size']
+            self.logger.info(
+                f'A step of the optimizer sees {counts} batches (accumulative_counts): the base '
+                f'batch of {base} is counted as {base / counts:g} per batch.'
+            )
+            auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base / counts}
+        super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def register_hook(self, hook, priority=None) -> None:
         """As in the parent; ``CheckpointHook`` is the one that deletes after it has written."""

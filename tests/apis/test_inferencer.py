@@ -103,8 +103,16 @@ def test_seed_and_mask_ratio(checkpoint):
 
 def test_bad_input_is_named(checkpoint, tmp_path):
     cfg = tiny_config()
-    with pytest.raises(ValueError, match=r'img_size must be a multiple .* 16 pixels.* got 100'):
-        GreenMIMInferencer(cfg, checkpoint, img_size=100)
+    for size, message in (
+        (100, r'img_size=100 .*multiples of the mask unit \(16 pixels\), got \(100, 100\)'),
+        ((64, 100), r'img_size=\(64, 100\) .*\(16 pixels\), got \(64, 100\)'),
+        (16, 'img_size=16 .*leaves 0 of 1 mask units'),
+        ((64,), r'img_size must be a number of pixels or \(height, width\), got \(64,\)'),
+        ('64', "img_size must be .* got '64'"),
+        (-32, 'img_size must be .* got -32'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            GreenMIMInferencer(cfg, checkpoint, img_size=size)
     cfg.model.backbone.arch.embed_dims = 32
     with pytest.raises(ValueError, match=r'mim\.pth does not fit the config'):
         GreenMIMInferencer(cfg, checkpoint)
@@ -114,3 +122,57 @@ def test_bad_input_is_named(checkpoint, tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match=r'no image \(.*\) below .*empty'):
         GreenMIMInferencer(tiny_config(), checkpoint)(str(tmp_path / 'empty'))
+
+
+def test_sizes_that_are_not_square(checkpoint):
+    """The largest part in the middle that has the ratio, at any ratio of the image."""
+    inferencer = GreenMIMInferencer(tiny_config(), checkpoint, device='cpu', img_size=(64, 160))
+    same, tall, wide = (
+        np.zeros((*size, 3), np.uint8) for size in ((64, 160), (320, 160), (64, 800))
+    )
+    same[:, :80] = tall[:, :80] = 255
+    tall[:128] = tall[-128:] = 90  # cut away
+    wide[:, 320:400] = 255
+    wide[:, :320] = wide[:, 480:] = 90
+    for result in inferencer([same, tall, wide])['predictions']:
+        assert result.visible.shape == (4, 10) and result.pasted.shape == (64, 160, 3)
+        assert (result.original[:, :76] == 255).all() and (result.original[:, 84:] == 0).all()
+    cfg = tiny_config()
+    cfg.model.backbone.img_size = [64, 160]  # height, width, as the backbone takes it
+    assert GreenMIMInferencer(cfg, checkpoint)(same)['predictions'][0].visible.shape == (4, 10)
+
+
+def one_channel_config():
+    cfg = tiny_config()
+    cfg.model.backbone.in_channels = 1
+    cfg.model.neck.out_channels = cfg.model.head.in_channels = 1
+    cfg.model.data_preprocessor.update(
+        type='mmpretrain.SelfSupDataPreprocessor', mean=[120.0], std=[60.0], to_rgb=False
+    )
+    cfg.train_dataloader.dataset.pipeline[0].color_type = 'grayscale'
+    return cfg
+
+
+def test_one_channel(tmp_path, folder):
+    torch.save(dict(state_dict=MODELS.build(one_channel_config().model).state_dict()),
+               tmp_path / 'grey.pth')  # fmt: skip
+    inferencer = GreenMIMInferencer(one_channel_config(), str(tmp_path / 'grey.pth'), device='cpu')
+    grey = np.random.default_rng(0).integers(0, 255, (128, 128), dtype=np.uint8)
+    results = inferencer([grey, grey[..., None]], out_dir=str(tmp_path / 'out'))['predictions']
+    for result in results:
+        assert np.array_equal(result.original, grey[..., None].repeat(3, 2))
+        assert (result.prediction[..., 0] == result.prediction[..., 2]).all()
+    # files are read as the config reads its training images
+    file = folder / 'deep/er/b.png'
+    expected = np.asarray(Image.open(file).convert('L'))
+    assert np.array_equal(inferencer(str(file))['predictions'][0].original[..., 0], expected)
+    colour = np.zeros((128, 128, 3), np.uint8)
+    with pytest.raises(ValueError, match=r'array has 3 channels, the model takes 1.*color_type'):
+        inferencer(colour)
+
+
+def test_swapping_colours_of_grey_images_is_refused():
+    cfg = one_channel_config()
+    cfg.model.data_preprocessor.to_rgb = True
+    with pytest.raises(ValueError, match=r'to_rgb must be False .* got head\.in_channels=1'):
+        MODELS.build(cfg.model)

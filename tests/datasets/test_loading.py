@@ -5,7 +5,7 @@ import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
 
-from greenmim_mm.datasets import LoadImage, reading_options
+from greenmim_mm.datasets import LoadImage
 from greenmim_mm.datasets.decoding import CANVAS
 
 
@@ -124,15 +124,6 @@ def test_orientation_of_the_camera(tmp_path):
     exif[0x0112] = 6  # turned by 90 degrees
     Image.new('RGB', (20, 10)).save(tmp_path / 'a.jpg', exif=exif)
     assert LoadImage()(dict(img_path=str(tmp_path / 'a.jpg')))['img_shape'] == (20, 10)
-
-
-def test_reading_options_of_a_config():
-    load = dict(type='greenmim_mm.LoadImage', on_error='skip', value_range=[0, 4095])
-    cfg = dict(dataset=dict(type='X', datasets=[dict(pipeline=[dict(type='Y'), load])]))
-    assert reading_options(cfg) == dict(value_range=[0, 4095])
-    assert reading_options(dict(pipeline=[dict(type='LoadImageFromFile')])) == {}
-    assert reading_options([dict(type=LoadImage, max_pixels=9)]) == dict(max_pixels=9)
-    assert reading_options(None) == {}
 
 
 def test_ignore_empty_of_the_parent_skips(photo):

@@ -195,3 +195,22 @@ def test_reconstruction_hook_in_a_run(tmp_path):
             ReconstructionHook(**kwargs)
     with pytest.raises(Exception, match=r'gone\.png'):
         small_run(tmp_path / 'no', [dict(hook, images=[str(tmp_path / 'gone.png')])])
+
+
+def test_reconstruction_hook_takes_sizes_that_fit_and_no_other(tmp_path):
+    file = str(tmp_path / 'a.png')
+    Image.effect_noise((90, 80), 50).convert('RGB').save(file)
+    hook = dict(type='greenmim_mm.ReconstructionHook', images=[file], interval=2)
+    small_run(tmp_path / 'run', [dict(hook, img_size=(64, 96))], epochs=1)
+    (picture,) = (tmp_path / 'run').glob('*/vis_data/vis_image/*.png')
+    assert Image.open(picture).size == (4 * 96, 64)
+    for size, message in (
+        (80, r'img_size=80 .*multiples of the mask unit \(32 pixels\), got \(80, 80\)'),
+        ((96, 80), r'\(32 pixels\), got \(96, 80\)'),
+        (32, 'leaves 0 of 1 mask units'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            small_run(tmp_path / f'no_{size}', [dict(hook, img_size=size)])
+        assert not list(tmp_path.glob(f'no_{size}/*/vis_data/scalars.json'))  # before a step
+    with pytest.raises(ValueError, match=r'or \(height, width\), got \(1, 2, 3\)'):
+        ReconstructionHook([file], img_size=(1, 2, 3))

@@ -31,6 +31,13 @@ def test_pretrain_leaves_losses_and_checkpoints(pretrained):
     assert 'Could not import OneDL' not in pretrained.log
 
 
+def test_another_batch_than_the_recipe_is_said_once_at_the_start(pretrained):
+    said = [line for line in pretrained.log.splitlines() if '--auto-scale-lr' in line]
+    assert len(said) == 1 and said[0].startswith('[greenmim_mm] warning: this run trains with')
+    for word in ('batch of 4 ', 'batch of 32 ', 'rate 0.002,', 'sets it to 0.00025.'):
+        assert word in said[0]
+
+
 @pytest.fixture(scope='module')
 def detector(toy, pretrained, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('detector')

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an
 
 import numpy as np
 
+from greenmim_mm.engine.errors import run_or_explain
 from greenmim_mm.sparsity import (
     SLOT_MULTIPLE,
     RandomMasking,
@@ -184,4 +185,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

@@ -25,6 +25,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from greenmim_mm.engine.checks import CheckError
+from greenmim_mm.engine.errors import run_or_explain
 from greenmim_mm.engine.launch import import_quietly, keep_freed_memory
 from greenmim_mm.registry import MODELS
 
@@ -41,13 +43,13 @@ def build(spec: str, args: argparse.Namespace) -> nn.Module:
     name, *options = spec.split('+')
     files = list((ROOT / 'configs').glob(f'[!_]*/{name}.py'))
     if not files:
-        raise SystemExit(f'{spec}: no config {name}.py below configs/')
+        raise CheckError(f'{spec}: no config {name}.py below configs/')
     cfg = Config.fromfile(files[0]).model.backbone
     cfg.update(init_cfg=None, img_size=args.img_size)
     for option in options:
         key, separator, value = option.partition('=')
         if not separator:
-            raise SystemExit(f'{spec}: an option must be KEY=VALUE, got {option}')
+            raise CheckError(f'{spec}: an option must be KEY=VALUE, got {option}')
         cfg[key] = DictAction._parse_iterable(value)
     return MODELS.build(cfg).to(args.device).eval()
 
@@ -112,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

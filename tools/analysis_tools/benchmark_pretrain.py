@@ -50,6 +50,8 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from greenmim_mm.engine.checks import CheckError
+from greenmim_mm.engine.errors import run_or_explain
 from greenmim_mm.engine.launch import import_quietly, keep_freed_memory
 from greenmim_mm.models import GreenSwinTransformer
 from greenmim_mm.models.backbones.green_swin import window_shift
@@ -143,16 +145,16 @@ class Contestant:
     def _check(self, size: str, args: argparse.Namespace) -> None:
         names = (*OURS, *PEERS)
         if self.name not in names:
-            raise SystemExit(f'{self.spec}: the name must be one of {", ".join(names)}')
+            raise CheckError(f'{self.spec}: the name must be one of {", ".join(names)}')
         swin_only = 'compile' in self.options or self.name == 'linear-limit'
         if args.encoder is not None and swin_only:
-            raise SystemExit(f'{self.spec}: for Swin only, not with --encoder {args.encoder}')
+            raise CheckError(f'{self.spec}: for Swin only, not with --encoder {args.encoder}')
         for option in self.options:
             if self.name not in OPTIONS.get(option, ()):
                 allowed = [name for name, of in OPTIONS.items() if self.name in of]
-                raise SystemExit(f'{self.spec}: options of {self.name} are {", ".join(allowed)}')
+                raise CheckError(f'{self.spec}: options of {self.name} are {", ".join(allowed)}')
         if size and not size.isdigit():
-            raise SystemExit(f'{self.spec}: the size must be a number of pixels, got {size!r}')
+            raise CheckError(f'{self.spec}: the size must be a number of pixels, got {size!r}')
 
     def _build(self, args: argparse.Namespace) -> nn.Module:
         package = Path(get_installed_path('mmpretrain')) / '.mim/configs'
@@ -177,7 +179,7 @@ class Contestant:
             else:
                 cfg.backbone = dict(type=MaskedInput, encoder=ours.backbone)
         elif self.size != 224:
-            raise SystemExit(f'{self.spec}: the config of {self.name} is for 224 px')
+            raise CheckError(f'{self.spec}: the config of {self.name} is for 224 px')
         if self.has('checkpoint'):
             cfg.backbone.with_cp = True
         cfg.data_preprocessor = dict(type='mmpretrain.SelfSupDataPreprocessor')
@@ -424,4 +426,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

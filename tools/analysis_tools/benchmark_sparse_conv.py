@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an
 import torch
 from torch import nn
 
+from greenmim_mm.engine.errors import run_or_explain
 from greenmim_mm.layers import sparse_conv2d
 from greenmim_mm.sparsity import RandomMasking, token_layout
 
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

@@ -20,7 +20,9 @@ from typing import Dict, List, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
+from greenmim_mm.engine.checks import CheckError
 from greenmim_mm.engine.commands import ROOT, find_tool, run_command
+from greenmim_mm.engine.errors import run_or_explain
 
 SCRATCH = 'scratch'
 
@@ -67,7 +69,7 @@ def check_settings(args: argparse.Namespace) -> None:
     if file.is_file():
         before = json.loads(file.read_text())
         if before != settings:
-            raise SystemExit(
+            raise CheckError(
                 f'{args.work_dir} holds runs of other settings:\n  {before}\nasked for are\n  '
                 f'{settings}\nChoose another --work-dir, or remove that one.'
             )
@@ -84,7 +86,7 @@ def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, Optional[fl
     if done.is_file():
         result = json.loads(done.read_text())
         if result['checkpoint'] != checkpoint:
-            raise SystemExit(
+            raise CheckError(
                 f'{folder} started from {result["checkpoint"]}, not from {checkpoint}: choose '
                 'another name (--pretrained NAME=FILE) or --work-dir'
             )
@@ -102,7 +104,7 @@ def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, Optional[fl
     print(f'$ python {shlex.join(command)}', flush=True)
     threads = max(1, (os.cpu_count() or 1) // args.jobs) if args.jobs > 1 else 0
     if not run_command(command, folder / 'run.log', f'{name}, seed {seed}: ', threads, Path.cwd()):
-        raise SystemExit(f'error: the run in {folder} failed; its output is in run.log')
+        raise CheckError(f'the run in {folder} failed; its output is in run.log')
     metrics = last_evaluation(folder)
     done.write_text(json.dumps(dict(checkpoint=checkpoint, metrics=metrics)))
     return metrics
@@ -138,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

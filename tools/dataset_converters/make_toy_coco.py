@@ -13,11 +13,16 @@ a function of the arguments alone.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Dict, List, Tuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
+
 import cv2
 import numpy as np
+
+from greenmim_mm.engine.errors import run_or_explain
 
 CATEGORIES = ('disc', 'square', 'triangle', 'ring')
 
@@ -179,4 +184,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_or_explain(main)

@@ -2,7 +2,8 @@
 
     python tools/model_converters/greenmim_to_mmpretrain.py swin_base_w7.pth ours.pth \\
         --merge-order row
-    python tools/train.py configs/greenmim/mask_rcnn_swin_b_coco.py --pretrained ours.pth
+    python tools/train.py configs/greenmim/mask_rcnn_swin_b_coco.py --pretrained ours.pth \\
+        --auto-scale-lr
 
 Prints what was copied, permuted and skipped; a tensor without a place is an error. The merge order
 of a Swin is not in the file: ``column`` for Swin's own repository, SimMIM and GreenMIM since

@@ -1,7 +1,8 @@
 """A plain ViT (MAE, DeiT, SimMIM, timm, MMPretrain) as the backbone of an HPViT config.
 
     python tools/model_converters/vit_to_hpvit.py mae_pretrain_vit_base.pth hpvit_b_mae.pth
-    python tools/train.py configs/hpvit/mask_rcnn_hpvit_b_coco.py --pretrained hpvit_b_mae.pth
+    python tools/train.py configs/hpvit/mask_rcnn_hpvit_b_coco.py --pretrained hpvit_b_mae.pth \\
+        --auto-scale-lr
 
 Prints what was copied, resized, initialised and skipped; a tensor without a place is an
 error. Checkpoints of MMPretrain need no conversion: name them with --pretrained.
@@ -13,10 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
-from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 
 from greenmim_mm.converters import convert_vit
+from greenmim_mm.engine.checks import check_options, enforce
+from greenmim_mm.engine.config_options import add_config_options, merge_options, read_config
 from greenmim_mm.engine.launch import run_or_explain
 from greenmim_mm.registry import MODELS
 
@@ -34,11 +36,12 @@ def main() -> None:
         default=str(CONFIG),
         help=f'its model.backbone is the target (default: {CONFIG.name})',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as for train.py')
+    add_config_options(parser)
     args = parser.parse_args()
     MMLogger.get_instance('convert', log_level='WARNING')  # not a line per initialised tensor
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = read_config(args.config)
+    enforce(check_options(cfg, args.cfg_options or {}))
+    merge_options(cfg, args.cfg_options)
     cfg.model.backbone.init_cfg = None
     vit = MODELS.build(cfg.model.backbone)
     vit.init_weights()

@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument('images', nargs='+', help='files, or one folder of any depth')
     parser.add_argument('--out-dir', help='folder for the pictures')
     parser.add_argument('--show', action='store_true', help='show each picture in a window')
-    parser.add_argument('--img-size', type=int, help='pixels; default: that of the config')
+    parser.add_argument(
+        '--img-size', type=int, nargs='+', help='pixels: S, or H W; default: that of the config'
+    )
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--seed', type=int, default=0, help='of the masks')
     parser.add_argument('--mask-ratio', type=float, help='default: that of the config')
@@ -37,7 +39,8 @@ def main() -> None:
     if missing:
         parser.error(f'no such file or folder: {missing[0]}')
     import_quietly()
-    inferencer = GreenMIMInferencer(args.config, args.checkpoint, args.device, args.img_size)
+    size = args.img_size[0] if args.img_size and len(args.img_size) == 1 else args.img_size
+    inferencer = GreenMIMInferencer(args.config, args.checkpoint, args.device, size)
     results = inferencer(
         args.images[0] if len(args.images) == 1 else args.images, args.batch_size, args.seed,
         args.mask_ratio, args.show, args.out_dir,

@@ -6,8 +6,11 @@ builds no model and changes nothing. :func:`enforce` says the warnings and ends 
 
 from .batches import check_batches
 from .classes import check_classes
-from .files import check_datasets
+from .files import check_datasets, check_work_dir
 from .finding import CheckError, Finding, enforce, say
+from .learning_rate import check_learning_rate
+from .names import check_names
+from .options import check_options
 from .schedule import check_schedule
 from .weights import check_checkpoints
 
@@ -18,7 +21,11 @@ __all__ = [
     'check_checkpoints',
     'check_classes',
     'check_datasets',
+    'check_learning_rate',
+    'check_names',
+    'check_options',
     'check_schedule',
+    'check_work_dir',
     'enforce',
     'say',
 ]

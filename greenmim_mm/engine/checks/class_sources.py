@@ -11,8 +11,8 @@ from typing import Dict, FrozenSet, Optional, Sequence, Tuple, Union
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS, Registry
 
+from .class_names import some
 from .coco import CocoChecker, look_at_some, read
-from .names import some
 
 
 def resolve(registry: Registry, kind, scope: Optional[str]):

@@ -10,12 +10,12 @@ from typing import Dict, Iterator, List, Tuple
 
 from mmengine.config import Config
 
+from .class_names import config_line, difference, indented, some
 from .class_sources import CocoFile, Source, coco_file
 from .coco import PROBLEMS
 from .files import leaf_datasets
 from .finding import CheckError, Finding
 from .heads import check_heads, heads
-from .names import config_line, difference, indented, some
 
 _TOOL = 'python tools/dataset_converters/check_coco.py'
 

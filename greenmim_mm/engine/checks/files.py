@@ -1,4 +1,4 @@
-"""A data set that is not there."""
+"""A data set that is not there, and a work dir that cannot be one."""
 
 import os
 import os.path as osp
@@ -91,3 +91,25 @@ def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> List[Finding]:
                     )
                 )
     return findings
+
+
+def check_work_dir(cfg: Config) -> List[Finding]:
+    """Whether a run can write into its work dir.
+
+    Args:
+        cfg (Config): With ``work_dir``.
+
+    Returns:
+        List[Finding]: An error if it, or a part of its path, is a file, or may not be written.
+    """
+    path = osp.abspath(cfg.work_dir)
+    while not osp.lexists(path):
+        path = osp.dirname(path)
+    if not osp.isdir(path):
+        reason = f'{path} is not a folder'
+    elif not os.access(path, os.W_OK | os.X_OK):
+        reason = f'{path} may not be written'
+    else:
+        return []
+    message = f'the work dir {cfg.work_dir} cannot be used: {reason}. Name another: --work-dir'
+    return [Finding('error', message)]

@@ -1,8 +1,9 @@
 """What a check found, and what becomes of it."""
 
-import os
 from dataclasses import dataclass
 from typing import Iterable, Literal
+
+from ..processes import process_number
 
 
 class CheckError(ValueError):
@@ -25,7 +26,7 @@ class Finding:
 
 def say(message: str) -> None:
     """Print once, not once per process."""
-    if int(os.environ.get('RANK', 0)) == 0:
+    if process_number() == 0:
         print(f'[greenmim_mm] {message}', flush=True)
 
 

@@ -6,9 +6,9 @@ from typing import Iterator, Optional, Tuple
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from .class_names import config_line, indented, some
 from .class_sources import Source, resolve
 from .finding import Finding
-from .names import config_line, indented, some
 
 # parts with a num_classes of their own: object or not, stuff, channels of another network
 _OTHER_HEADS = ('rpn_head', 'semantic_head', 'backbone', 'data_preprocessor')

@@ -1,57 +1,49 @@
-"""Lists of class names: how two of them differ, in words, and the lines that mend it."""
+"""Misspelt names in a config file that mmengine would pass over."""
 
-from difflib import get_close_matches
-from typing import List, Sequence
+from typing import Iterator, List, Tuple
 
-SHOWN = 10  # names in a message
+from mmengine.config import Config
 
-
-def some(names: Sequence[str]) -> str:
-    """The first names, quoted."""
-    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
-    return ', '.join(map(repr, names[:SHOWN])) + more
+from .finding import Finding
+from .options import typos
+from .takers import DEFAULT_HOOKS, READ, names_for
 
 
-def difference(ours: Sequence[str], theirs: Sequence[str], our_name: str, their_name: str) -> str:
-    """What only one of two lists has, or where their orders part; '' for equal lists."""
-    if list(ours) == list(theirs):
-        return ''
-    lines = []
-    only_ours = [name for name in ours if name not in theirs]
-    only_theirs = [name for name in theirs if name not in ours]
-    for name, only, others in ((our_name, only_ours, theirs), (their_name, only_theirs, ours)):
-        if only:
-            line = f'only in {name}: {some(only)}'
-            near = [
-                f'{word!r} is near {found[0]!r}'
-                for word in only[:SHOWN]
-                if (found := get_close_matches(str(word), list(map(str, others)), 1))
-            ]
-            lines.append(line + (f' ({", ".join(near)})' if near else ''))
-    if not lines:
-        place = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), None)
-        if place is None:
-            return f'{our_name} has {len(ours)} names, {their_name} {len(theirs)}'
-        lines.append(
-            f'the same names in another order: number {place + 1} is {ours[place]!r} in '
-            f'{our_name} and {theirs[place]!r} in {their_name}'
-        )
-    return '\n'.join(lines)
+def check_names(cfg: Config) -> List[Finding]:
+    """Find near misses of the names that a run reads, where nothing else would notice them.
+
+    A config file may hold variables of its own, so that only a name that is almost one of
+    mmengine's is wrong (``optim_wraper``, ``auto_scale_lr.base_batchsize``). Parameters of
+    classes need no check here: a class refuses what it does not take.
+
+    Args:
+        cfg (Config): As read from the file.
+
+    Returns:
+        List[Finding]: An error per name, with the one that is read. Names that begin with an
+        underscore give a warning: they set nothing.
+    """
+    findings = []
+    for path, node, known in _passed_over(cfg):
+        for name in node:
+            close = [] if name in known else typos(str(name), known, cutoff=0.9 if path else 0.92)
+            if close:
+                wrong, right = ('.'.join([*path, part]) for part in (str(name), close[0]))
+                level = 'warning' if str(name).startswith('_') else 'error'
+                message = f'nothing reads {wrong} of the config; did you mean {right}?'
+                findings.append(Finding(level, message))
+    return findings
 
 
-def config_line(key: str, value: str) -> str:
-    """The line of a config that sets a dotted key."""
-    *outer, last = key.split('.')
-    text = f'{last}={value}'
-    if any(part.isdigit() for part in outer):  # an entry of a list cannot be set alone
-        return f'# in {".".join(outer)}:\n{text}'
-    if not outer:
-        return f'{last} = {value}'
-    for part in reversed(outer[1:]):
-        text = f'{part}=dict({text})'
-    return f'{outer[0]} = dict({text})'
-
-
-def indented(lines: List[str]) -> str:
-    """Lines to write, set off from the message."""
-    return '\n'.join('    ' + line for text in lines for line in text.splitlines())
+def _passed_over(cfg: Config) -> Iterator[Tuple[List[str], dict, List[str]]]:
+    """(path, dict, known names) of every dict in which mmengine ignores unknown names."""
+    scope = cfg.get('default_scope')
+    yield [], cfg, [name for name in sorted(READ) if not name.startswith('tta_')]
+    yield ['default_hooks'], cfg.get('default_hooks') or {}, list(DEFAULT_HOOKS)
+    for key in ('auto_scale_lr', 'env_cfg'):
+        yield [key], cfg.get(key) or {}, list(names_for((key,), {}, None, scope).names)
+    optim_wrapper = cfg.get('optim_wrapper') or {}
+    path = ['optim_wrapper', 'paramwise_cfg']
+    paramwise = optim_wrapper.get('paramwise_cfg') or {}
+    names = names_for(path, paramwise, optim_wrapper.get('constructor'), scope).names
+    yield path, paramwise, list(names)

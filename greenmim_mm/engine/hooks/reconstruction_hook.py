@@ -1,16 +1,21 @@
 """Pictures of what the model predicts, while it is pre-trained."""
 
-from typing import List, Optional, Sequence
+from typing import Optional, Sequence, Union
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...apis import reconstruct
-from ...datasets import reading_options
+from ...apis.images import (
+    check_channels,
+    check_img_size,
+    height_and_width,
+    image_pipeline,
+    loading_transform,
+)
 from ...registry import HOOKS
 from .evaluation import model_in_eval_mode
 
@@ -24,38 +29,46 @@ class ReconstructionHook(Hook):
     default, ``vis_data/vis_image``), TensorBoard or WandB with ``vis_backends`` of theirs.
 
     Args:
-        images (Sequence[str]): Image files, the same each time.
-        img_size (int): Side in pixels they are resized and cropped to. Defaults to 224.
+        images (Sequence[str]): Image files, the same each time. They are read as the training
+            images are.
+        img_size (int | Sequence[int]): The side of a square in pixels, or height and width, that
+            they are resized and cropped to: multiples of the mask unit. Defaults to 224.
         interval (int): Iterations between two grids. Defaults to 1000.
         seed (int): Of the masks, the same each time. Defaults to 0.
 
     Raises:
-        ValueError: If there is no image or the interval is below 1.
+        ValueError: If there is no image, the size is no size, or the interval is below 1. Before
+            the first step, if the size or the channels of an image do not fit the model.
     """
 
     def __init__(
-        self, images: Sequence[str], img_size: int = 224, interval: int = 1000, seed: int = 0
+        self,
+        images: Sequence[str],
+        img_size: Union[int, Sequence[int]] = 224,
+        interval: int = 1000,
+        seed: int = 0,
     ) -> None:
         if not images or isinstance(images, str) or interval < 1:
             raise ValueError(
                 'images must be a list of files and interval at least 1, got '
                 f'{images!r} and {interval}'
             )
+        height_and_width(img_size)
+        self.img_size = img_size
         self.images = images
         self.interval = interval
         self.seed = seed
-        self.pipeline: List[dict] = [
-            dict(type='greenmim_mm.LoadImage'),
-            dict(type='mmpretrain.ResizeEdge', scale=img_size),
-            dict(type='mmpretrain.CenterCrop', crop_size=img_size),
-            dict(type='mmpretrain.PackInputs'),
-        ]
 
     def before_train(self, runner: Runner) -> None:
-        """Read the images: one that is missing or broken ends the run here, not later."""
-        options = reading_options(runner.cfg.get('train_dataloader'))
-        load = Compose([dict(self.pipeline[0], **options), *self.pipeline[1:]])
-        loaded = [load(dict(img_path=path))['inputs'] for path in self.images]
+        """Read the images: what is missing, broken or does not fit ends the run here, not later."""
+        with model_in_eval_mode(runner) as model:
+            if not hasattr(model, 'reconstruct'):
+                raise ValueError(f'ReconstructionHook needs GreenMIM, got {type(model).__name__}')
+            size = check_img_size(model, self.img_size)
+            load = image_pipeline(size, loading_transform(runner.cfg))
+            loaded = [load(dict(img_path=path))['inputs'] for path in self.images]
+            for path, inputs in zip(self.images, loaded):
+                check_channels(model, inputs, path)
         self.batch = torch.stack(loaded)
 
     def after_train_iter(

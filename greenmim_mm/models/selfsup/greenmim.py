@@ -37,7 +37,8 @@ class GreenMIM(BaseSelfSupervisor):
 
     Raises:
         ValueError: If an option has no use here, head or neck predict units of another size than
-            the backbone masks, or ``mask_ratio`` is not between 0 and 1.
+            the backbone masks, ``mask_ratio`` is not between 0 and 1, or the channels of images
+            that have not three are to be swapped.
     """
 
     def __init__(
@@ -76,6 +77,11 @@ class GreenMIM(BaseSelfSupervisor):
             raise ValueError(
                 f'neck.patch_size must be the mask unit, {unit} pixels: it predicts {predicted} '
                 f'numbers per unit instead of {unit**2 * self.head.in_channels}'
+            )
+        if self.head.in_channels != 3 and self.data_preprocessor._channel_conversion:
+            raise ValueError(
+                'data_preprocessor.to_rgb must be False for images that have not three channels, '
+                f'got head.in_channels={self.head.in_channels}'
             )
         self.masking = RandomMasking(mask_ratio, unit, per_image)
         self.mask_seed = mask_seed

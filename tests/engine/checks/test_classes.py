@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 from greenmim_mm.compat.mmseg_name import find_mmseg_by_module
 from greenmim_mm.engine.checks import CheckError, check_classes, enforce
-from greenmim_mm.engine.checks.names import config_line, difference
+from greenmim_mm.engine.checks.class_names import config_line, difference
 from tests.engine.checks.coco.cases import annotation
 from tests.test_configs import CONFIGS
 

@@ -3,7 +3,7 @@ import re
 import pytest
 from mmengine.config import Config
 
-from greenmim_mm.engine.checks import check_datasets
+from greenmim_mm.engine.checks import check_datasets, check_work_dir
 
 
 def loader(**dataset):
@@ -66,3 +66,13 @@ def test_remote_paths_are_not_looked_for():
 def test_a_set_that_is_fetched_need_not_be_there():
     cfg = loader(type='CIFAR100', data_root='nowhere/cifar100')
     assert check_datasets(cfg, ('train_dataloader',)) == []
+
+
+def test_a_work_dir_that_cannot_be_one_is_named(tmp_path):
+    (tmp_path / 'file').write_text('')
+    assert check_work_dir(Config(dict(work_dir=str(tmp_path / 'new/er')))) == []
+    assert not (tmp_path / 'new').exists()
+    for name in ('file', 'file/below'):
+        (finding,) = check_work_dir(Config(dict(work_dir=str(tmp_path / name))))
+        assert finding.level == 'error' and f'{tmp_path}/file is not a folder' in finding.message
+        assert '--work-dir' in finding.message

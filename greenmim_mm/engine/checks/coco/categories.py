@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Tuple
 
-from ..names import difference
+from ..class_names import difference
 from .checker import CocoChecker
 from .entries import read
 
