@@ -24,6 +24,7 @@ def tiny_config(norm_pix=True):
 def checkpoint(tmp_path):
     cfg = tiny_config()
     cfg.model.data_preprocessor.type = 'mmpretrain.SelfSupDataPreprocessor'
+    cfg.model.head.loss.type = 'mmpretrain.PixelReconstructionLoss'  # in any default scope
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'mim.pth')
     return str(tmp_path / 'mim.pth')
 
