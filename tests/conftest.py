@@ -16,9 +16,14 @@ TINY = dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
 @pytest.fixture(autouse=True)
 def quiet_and_seeded():
     from mmengine.logging import MMLogger
+    from mmengine.registry import DefaultScope
 
     MMLogger.get_current_instance().setLevel(logging.WARNING)
     torch.manual_seed(0)
+    scopes = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict.clear()  # of the runners that a test builds
+    DefaultScope._instance_dict.update(scopes)
 
 
 def pytest_collection_modifyitems(items):

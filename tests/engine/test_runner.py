@@ -1,5 +1,6 @@
 """The data is looked at before the model is built."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import BaseDataset
@@ -8,7 +9,9 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from greenmim_mm.datasets import ValueRangeError
+from greenmim_mm.datasets.brightness import DeepValues, black_and_white
 from greenmim_mm.engine.checks import CheckError
+from greenmim_mm.engine.errors import explain, is_mendable
 from greenmim_mm.engine.hooks import GreenMonitorHook, ReproducibilityHook
 from greenmim_mm.engine.runner import TrainingRunner
 
@@ -82,11 +85,13 @@ def test_no_run_of_zero_steps_leaves_a_checkpoint(tmp_path, hook):
 def test_pictures_that_fail_in_training_are_one_line(tmp_path, num_workers):
     class Fails(Ones):
         def prepare_data(self, idx):
-            raise ValueRangeError('image a.tif: int32 with values from -3 to 900: set value_range')
+            black_and_white(DeepValues(np.array([[-3, 900]]), 'int32', None, False))
 
     runner = run(tmp_path, 9)
-    runner._first = torch.utils.data.DataLoader(Fails(9), batch_size=4, num_workers=num_workers)
-    with pytest.raises(CheckError) as error:
+    loader = torch.utils.data.DataLoader(Fails(9), batch_size=4, num_workers=num_workers)
+    runner._first_loader = loader
+    with pytest.raises(ValueRangeError) as error:
         runner.train()
-    assert str(error.value) == 'image a.tif: int32 with values from -3 to 900: set value_range'
-    assert isinstance(error.value.__cause__, ValueRangeError)
+    assert is_mendable(error.value)
+    said = explain(error.value).splitlines()[0]
+    assert said.startswith('int32 with values from -3 to 900: a type without a natural white; set')
