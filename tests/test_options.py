@@ -7,6 +7,7 @@ entry fails, and so does an entry whose test is gone or does not say the option'
 from pathlib import Path
 
 import pytest
+from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from PIL import Image
 
@@ -15,6 +16,9 @@ from greenmim_mm.engine import hooks, layer_decay  # noqa: F401 (registers)
 from greenmim_mm.registry import DATASETS, HOOKS, OPTIM_WRAPPER_CONSTRUCTORS, TRANSFORMS
 from tests.options import options_of
 
+KNN = 'tests/engine/test_knn_hook.py'
+PREDICTIONS = 'tests/engine/test_prediction_pictures.py'
+DECODING = 'tests/datasets/test_decoding.py'
 MONITORING = 'tests/engine/test_monitoring.py'
 LOADING = 'tests/datasets/test_loading.py'
 HERE = 'tests/test_options.py'
@@ -24,16 +28,20 @@ INHERITED = {  # not ours: BaseDataset and LoadImageFromFile hand them on
                          'serialize_data', 'pipeline', 'test_mode', 'lazy_init', 'max_refetch'},
     'LoadImage': {'to_float32', 'color_type', 'file_client_args', 'ignore_empty', 'backend_args'},
     'LayerDecayOptimWrapperConstructor': {'optim_wrapper_cfg', 'paramwise_cfg'},
+    'CheckpointHook': options_of(CheckpointHook),
 }  # fmt: skip
 SEEN = {
-    'KNNHook': {'train': MONITORING, 'val': MONITORING, 'k': MONITORING, 'interval': MONITORING},
+    'CheckpointHook': {},
+    'KNNHook': {'train': KNN, 'val': KNN, 'k': KNN, 'interval': KNN},
+    'PredictionPicturesHook': {'out_dir': PREDICTIONS, 'score_thr': PREDICTIONS},
     'GreenMonitorHook': {'energy': MONITORING, 'country': MONITORING},
     'NonFiniteLossHook': {},
     'ReconstructionHook': {'images': MONITORING, 'img_size': MONITORING, 'interval': MONITORING,
                            'seed': MONITORING},
     'ReproducibilityHook': {},
     'UnlabelledImages': {'data_root': IMAGES, 'extensions': HERE, 'sample': HERE},
-    'LoadImage': {'on_error': LOADING, 'imdecode_backend': LOADING},
+    'LoadImage': {'on_error': LOADING, 'imdecode_backend': LOADING, 'value_range': DECODING,
+                  'max_pixels': LOADING},
     'LayerDecayOptimWrapperConstructor': {},
 }  # fmt: skip
 CLASSES = {

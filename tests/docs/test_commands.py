@@ -33,6 +33,7 @@ SUBSTITUTES = [
     (r'(train_cfg\.max_epochs)=\d+ param_scheduler\.1\.end=\d+', r'\1=1'),
     (r'(dist_train\.sh \S+|dist_test\.sh \S+ \S+) 8\b', r'\1 {processes}'),
     (r'(dist_train\.sh \S+) 2\b', r'\1 1'),  # these show options; two processes were above
+    (r'(train_dataloader\.batch_size)=128', r'\1=2'),  # there are eight images
     (r'--seeds [\d ]+', '--seeds 0 '),
     (r'(--pretrained) short=\S+', r'\1'),  # one checkpoint and scratch
     (r'(benchmark_pretrain\.py .*)', r'\1 --arch tiny --img-size 64 --batch-size 1 --rounds 2'),

@@ -45,6 +45,12 @@ def trained(module):
 SET = {
     PRETRAIN: {
         'train_dataloader.dataset.data_root': ('{data}/images', lambda r: len(r.dataset), 8),
+        'train_dataloader.dataset.extensions': (
+            ['.png'], lambda r: r.dataset.extensions, ('.png',)),
+        'train_dataloader.dataset.pipeline.0.value_range': (
+            [0, 4095], lambda r: r.steps[0].value_range, (0.0, 4095.0)),
+        'train_dataloader.dataset.pipeline.0.max_pixels': (
+            5000, lambda r: r.steps[0].max_pixels, 5000),
         'train_dataloader.batch_size': (2, lambda r: r.loader.batch_size, 2),
         'train_dataloader.num_workers': (1, lambda r: r.loader.num_workers, 1),
         'train_dataloader.dataset.pipeline.0.on_error': (
@@ -57,8 +63,8 @@ SET = {
             64, lambda r: tuple(r.model.backbone.patch_embed.init_input_size), (64, 64)),
         'model.backbone.stage_cfgs.window_size': (
             4, lambda r: last_block(r).attn.w_msa.window_size, (4, 4)),
-        'model.backbone.drop_path_rate': (0.3, lambda r: last_block(r).ffn.dropout_layer.drop_prob,
-                                          pytest.approx(0.3)),
+        'model.backbone.drop_path_rate': (
+            0.3, lambda r: float(last_block(r).ffn.dropout_layer.rate), pytest.approx(0.3)),
         'model.backbone.with_cp': (True, lambda r: last_block(r).with_cp, True),
         'model.backbone.compile_blocks': (True, lambda r: r.model.backbone.compile_blocks, True),
         'model.neck.depth': (2, lambda r: len(r.model.neck.decoder_blocks), 2),
@@ -87,8 +93,8 @@ SET = {
         'model.backbone.out_indices': (
             (1, 2, 3), lambda r: hasattr(r.model.backbone, 'norm0'), False),
         'model.backbone.pad_small_map': (False, lambda r: last_block(r).attn.pad_small_map, False),
-        'model.backbone.drop_path_rate': (0.3, lambda r: last_block(r).ffn.dropout_layer.drop_prob,
-                                          pytest.approx(0.3)),
+        'model.backbone.drop_path_rate': (
+            0.3, lambda r: float(last_block(r).ffn.dropout_layer.rate), pytest.approx(0.3)),
         'model.backbone.frozen_stages': (
             1, lambda r: [trained(stage) for stage in r.model.backbone.stages[:3]],
             [{False}, {False}, {True}]),
@@ -108,8 +114,8 @@ SET = {
     FINETUNE: {
         'train_dataloader.dataset.data_root': ('{data}/classes', lambda r: len(r.dataset), 8),
         'model.head.num_classes': (2, lambda r: r.model.head.fc.out_features, 2),
-        'model.backbone.drop_path_rate': (0.3, lambda r: last_block(r).ffn.dropout_layer.drop_prob,
-                                          pytest.approx(0.3)),
+        'model.backbone.drop_path_rate': (
+            0.3, lambda r: float(last_block(r).ffn.dropout_layer.rate), pytest.approx(0.3)),
         'optim_wrapper.optimizer.lr': (0.5, lambda r: r.optim.optimizer.defaults['lr'], 0.5),
         # the head has the full rate, the layer before it 0.5 of it, and so on
         'optim_wrapper.paramwise_cfg.layer_decay_rate': (
@@ -203,7 +209,8 @@ def test_keys_of_a_run_arrive(config, data, tmp_path):
     more = {key: filled(value, data) for key, value in TOGETHER[config].items()}
     small = {key: value for key, value in SMALL.items() if key.split('.')[0] in cfg}
     arguments = argparse.Namespace(
-        config=str(tmp_path / 'small.py'), launcher='none', work_dir=str(tmp_path / 'run'),
+        config=str(tmp_path / 'small.py'), launcher='none', partial=False,
+        work_dir=str(tmp_path / 'run'),
         cfg_options={**small, **more, **options, 'experiment_name': str(uuid4()),
                      'auto_scale_lr.enable': True}, local_rank=0,
     )  # fmt: skip
@@ -233,8 +240,10 @@ def test_keys_of_other_encoders_arrive(config, tmp_path):
             cfg.model.backbone.arch = dict(VIT, num_layers=8)
             cfg.dump(tmp_path / 'deep.py')
         file = tmp_path / 'deep.py' if 'depths' in key else ROOT / config
-        arguments = argparse.Namespace(config=str(file), launcher='none', work_dir=None,
-                                       cfg_options=options, local_rank=0)  # fmt: skip
+        arguments = argparse.Namespace(
+            config=str(file), launcher='none', partial=False, work_dir=None,
+            cfg_options=options, local_rank=0,
+        )  # fmt: skip
         set_to = launch.load_config(arguments)
         model = MODELS.build(set_to.model.backbone)
         assert observed(SimpleNamespace(model=model, cfg=set_to)) == expected, key

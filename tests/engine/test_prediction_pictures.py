@@ -131,4 +131,4 @@ def test_nothing_is_left_out_in_silence(images, tmp_path):
     with pytest.raises(CheckError, match='add it to meta_keys'):
         run(images, 'mmdet', tmp_path / 'out', without_path)
     with pytest.raises(CheckError, match='out_dir must be a folder, got the file'):
-        PredictionPicturesHook(images[0])
+        PredictionPicturesHook(out_dir=images[0])

@@ -366,7 +366,7 @@ def test_hvt_checkpoint_of_another_size(tmp_path):
     torch.testing.assert_close(model(images), source(images))
 
     grid = HVT(POOLED, pool='2d', img_size=64, init_cfg=pretrained_cfg(tmp_path / 'hvt.pth'))
-    with pytest.raises(ValueError, match=r'pos_embeds\.0: checkpoint \(1, 7, 16\), model \(1, 4,'):
+    with pytest.raises(ValueError, match=r'pos_embeds\.0 \(checkpoint \(1, 7, 16\), model \(1, 4,'):
         grid.init_weights()
 
 

@@ -151,13 +151,13 @@ class GreenEncoder(StrictInit):
         outs = []
         for stage, layout in enumerate(layouts):
             if stage:
-                x = self.merge(stage, x, layouts[stage - 1], layout)
+                x = self.merge_visible(stage, x, layouts[stage - 1], layout)
             arguments = self.block_arguments(stage, x, layout)
             for block, others in zip(self.stage_blocks(stage), arguments):
                 x = self._run_block(block, x, *others)
             x = self.end_stage(stage, x)
             if stage in self.out_indices:
-                outs.append(self.output(stage, x))
+                outs.append(self.output_visible(stage, x))
         return tuple(outs)
 
     def _run_block(self, block: nn.Module, x: Tensor, *others: Any) -> Tensor:
@@ -176,7 +176,9 @@ class GreenEncoder(StrictInit):
         """Tokens of the first stage, B x L x C."""
         raise NotImplementedError
 
-    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+    def merge_visible(
+        self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout
+    ) -> Tensor:
         """Tokens of a later stage from those of the stage before it."""
         raise NotImplementedError
 
@@ -197,7 +199,7 @@ class GreenEncoder(StrictInit):
         """What goes to the next stage. By default the tokens as they are."""
         return x
 
-    def output(self, stage: int, x: Tensor) -> Tensor:
+    def output_visible(self, stage: int, x: Tensor) -> Tensor:
         """What is put out of a stage. By default the tokens as they are."""
         return x
 

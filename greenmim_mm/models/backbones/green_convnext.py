@@ -65,7 +65,9 @@ class GreenConvNeXt(GreenEncoder, ConvNeXt):
         conv, norm = self.downsample_layers[0]
         return _norm(norm, self.embed(images, visible, conv, layout))
 
-    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+    def merge_visible(
+        self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout
+    ) -> Tensor:
         norm, conv = self.downsample_layers[stage]
         return sparse_conv2d(_norm(norm, x), conv, finer, layout)
 
@@ -75,5 +77,5 @@ class GreenConvNeXt(GreenEncoder, ConvNeXt):
     def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
         return repeat((layout,))
 
-    def output(self, stage: int, x: Tensor) -> Tensor:
+    def output_visible(self, stage: int, x: Tensor) -> Tensor:
         return _norm(getattr(self, f'norm{stage}'), x)

@@ -82,7 +82,9 @@ class _GreenPVT(GreenEncoder):
         x = self.embed(images, visible, self.layers[0][0].projection, layout)
         return self._embedded(0, x, layout)
 
-    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+    def merge_visible(
+        self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout
+    ) -> Tensor:
         x = sparse_conv2d(x, self.layers[stage][0].projection, finer, layout)
         return self._embedded(stage, x, layout)
 

@@ -145,7 +145,9 @@ class GreenSwinTransformer(GreenEncoder, SwinTransformer):
     def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
         return embed_patches(self, images, visible, layout)
 
-    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+    def merge_visible(
+        self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout
+    ) -> Tensor:
         downsample = self.stages[stage - 1].downsample
         x = merge_2x2(x)
         return downsample.reduction(x if downsample.norm is None else downsample.norm(x))
@@ -156,9 +158,9 @@ class GreenSwinTransformer(GreenEncoder, SwinTransformer):
     def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
         return zip(window_index(self.stages[stage].blocks, layout, x))
 
-    def output(self, stage: int, x: Tensor) -> Tensor:
+    def output_visible(self, stage: int, x: Tensor) -> Tensor:
         if self.out_after_downsample and self.stages[stage].downsample is not None:
-            x = self.merge(stage + 1, x, None, None)
+            x = self.merge_visible(stage + 1, x, None, None)
         return getattr(self, f'norm{stage}')(x)
 
     def _prepare_relative_position_bias_table(self, state_dict, prefix, *args, **kwargs) -> None:

@@ -75,7 +75,9 @@ class GreenSwinTransformerV2(GreenEncoder, SwinTransformerV2):
     def embed_visible(self, images: Tensor, visible: Tensor, layout: TokenLayout) -> Tensor:
         return embed_patches(self, images, visible, layout)
 
-    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+    def merge_visible(
+        self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout
+    ) -> Tensor:
         downsample = self.stages[stage].downsample
         return downsample.norm(downsample.reduction(merge_2x2(x)))
 
@@ -85,7 +87,7 @@ class GreenSwinTransformerV2(GreenEncoder, SwinTransformerV2):
     def block_arguments(self, stage: int, x: Tensor, layout: TokenLayout) -> Iterable[tuple]:
         return zip(window_index(self.stages[stage].blocks, layout, x))
 
-    def output(self, stage: int, x: Tensor) -> Tensor:
+    def output_visible(self, stage: int, x: Tensor) -> Tensor:
         return getattr(self, f'norm{stage}')(x)
 
     def _delete_reinit_params(self, state_dict, prefix, *args, **kwargs) -> None:

@@ -87,7 +87,9 @@ class _GreenTwins(GreenEncoder):
         x = self.embed(images, visible, embed.projection, layout)
         return self.position_encoding_drops[0](embed.norm(x))
 
-    def merge(self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout) -> Tensor:
+    def merge_visible(
+        self, stage: int, x: Tensor, finer: TokenLayout, layout: TokenLayout
+    ) -> Tensor:
         embed = self.patch_embeds[stage]
         x = sparse_conv2d(x, embed.projection, finer, layout)
         return self.position_encoding_drops[stage](embed.norm(x))
