@@ -94,7 +94,7 @@ SET = {
             (1, 2, 3), lambda r: hasattr(r.model.backbone, 'norm0'), False),
         'model.backbone.pad_small_map': (False, lambda r: last_block(r).attn.pad_small_map, False),
         'model.backbone.drop_path_rate': (
-            0.3, lambda r: float(last_block(r).ffn.dropout_layer.rate), pytest.approx(0.3)),
+            0.3, lambda r: last_block(r).ffn.dropout_layer.drop_prob, pytest.approx(0.3)),
         'model.backbone.frozen_stages': (
             1, lambda r: [trained(stage) for stage in r.model.backbone.stages[:3]],
             [{False}, {False}, {True}]),
@@ -115,7 +115,7 @@ SET = {
         'train_dataloader.dataset.data_root': ('{data}/classes', lambda r: len(r.dataset), 8),
         'model.head.num_classes': (2, lambda r: r.model.head.fc.out_features, 2),
         'model.backbone.drop_path_rate': (
-            0.3, lambda r: float(last_block(r).ffn.dropout_layer.rate), pytest.approx(0.3)),
+            0.3, lambda r: last_block(r).ffn.dropout_layer.drop_prob, pytest.approx(0.3)),
         'optim_wrapper.optimizer.lr': (0.5, lambda r: r.optim.optimizer.defaults['lr'], 0.5),
         # the head has the full rate, the layer before it 0.5 of it, and so on
         'optim_wrapper.paramwise_cfg.layer_decay_rate': (
