@@ -29,7 +29,7 @@ def find_tool(name: str) -> Path:
 def run_command(
     command: Sequence[str], log: Path, label: str = '', threads: int = 0, cwd: Path = ROOT
 ) -> bool:
-    """Run ``python COMMAND``, show its progress lines, keep all it prints.
+    """Run ``python COMMAND``, show its warnings and progress lines, keep all it prints.
 
     Args:
         command (Sequence[str]): Script and arguments.
@@ -56,7 +56,9 @@ def run_command(
             progress = re.search(
                 r'(?:Epoch|Iter)\((?:train|val)\).*|^[^ ]*: \d+ images.*|^    \S.*: Epoch.*', line
             )
-            if progress:
+            if line.startswith('[greenmim_mm] warning: '):
+                print(f'    {label}{line.rstrip()}', flush=True)
+            elif progress:
                 shown = re.sub(r' (?:base_)?lr: \S+ | data_time: \S+ | acc: .*', '', progress[0])
                 print(f'    {label}{shown.strip()[:110]}', flush=True)
     if process.wait():

@@ -19,6 +19,12 @@ def test_threads_are_no_more_than_asked_for(
     assert (tmp_path / 'log').read_text() == f'Epoch(train) {expected}\n'
 
 
+def test_warnings_of_the_command_are_shown_whole(tmp_path, capsys):
+    warning = '[greenmim_mm] warning: ' + 'x' * 200
+    assert run_command(['-c', f'print({warning!r}); print("noise")'], tmp_path / 'log', 'run: ')
+    assert capsys.readouterr().out == f'    run: {warning}\n'
+
+
 def test_a_failure_shows_the_end_of_the_output(tmp_path, capsys):
     assert not run_command(['-c', 'print("last words"); raise SystemExit(3)'], tmp_path / 'log')
     assert 'last words' in capsys.readouterr().err

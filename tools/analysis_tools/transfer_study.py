@@ -1,7 +1,7 @@
 """Does pre-training help? The same config from several starts, over several seeds.
 
     python tools/analysis_tools/transfer_study.py configs/greenmim/mask_rcnn_swin_b_coco.py \\
-        --pretrained work_dirs/swin_b_pretrain/epoch_800.pth --seeds 0 1 2
+        --pretrained work_dirs/swin_b_pretrain/epoch_800.pth --seeds 0 1 2 --auto-scale-lr
 
 Every start (random initialisation, and each checkpoint) gets the same seeds, data and budget;
 per seed, everything but the backbone starts alike. A second checkpoint is another
@@ -42,6 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=1, help='runs side by side')
     parser.add_argument('--metrics', nargs='+', help='as logged; default: the main ones')
     parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='for every run, as for tools/train.py'
     )
     args = parser.parse_args()
@@ -65,6 +68,8 @@ def parse_args() -> argparse.Namespace:
 def check_settings(args: argparse.Namespace) -> None:
     """A folder belongs to one config and its options: results of two must not mix."""
     settings = dict(config=os.path.abspath(args.config), cfg_options=args.cfg_options)
+    if args.auto_scale_lr:
+        settings['auto_scale_lr'] = True
     file = args.work_dir / 'study.json'
     if file.is_file():
         before = json.loads(file.read_text())
@@ -95,11 +100,12 @@ def run(name: str, seed: int, args: argparse.Namespace) -> Dict[str, Optional[fl
     folder.mkdir(parents=True, exist_ok=True)
     options = [*args.cfg_options, f'randomness.seed={seed}']
     start = ['--pretrained', checkpoint]
+    scale = ['--auto-scale-lr'] if args.auto_scale_lr else []
     if checkpoint is None:
         start, options = [], [*options, 'model.backbone.init_cfg=None']
     command = [
         str(find_tool('tools/train.py')), os.path.abspath(args.config), '--work-dir',
-        str(folder.resolve()), '--resume', *start, '--cfg-options', *options,
+        str(folder.resolve()), '--resume', *start, *scale, '--cfg-options', *options,
     ]  # fmt: skip
     print(f'$ python {shlex.join(command)}', flush=True)
     threads = max(1, (os.cpu_count() or 1) // args.jobs) if args.jobs > 1 else 0

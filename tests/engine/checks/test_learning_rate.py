@@ -65,7 +65,8 @@ def documented_commands():
              *ROOT.glob('configs/*/*.py'), *ROOT.glob('tools/**/*.py')]  # fmt: skip
     command = re.compile(
         r'(?:NNODES=(?P<nodes>\d+).*|GPUS=(?P<gpus>\d+).*)?'
-        r'(?:python tools/train\.py|dist_train\.sh|slurm_train\.sh \S+ \S+) '
+        r'(?:python tools/(?:train|analysis_tools/transfer_study)\.py|dist_train\.sh|'
+        r'slurm_train\.sh \S+ \S+) '
         r'(?P<config>\S+\.py)(?: (?P<number>\d+))?(?P<more>[^\n`#]*)'
     )
     for page in pages:
