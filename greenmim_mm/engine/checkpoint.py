@@ -51,19 +51,24 @@ def save_atomically() -> None:
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')
 
 
-def latest_checkpoint(work_dir: str) -> Optional[str]:
+def latest_checkpoint(work_dir: str, elsewhere: bool = False) -> Optional[str]:
     """The newest checkpoint of a run: the one its ``last_checkpoint`` file names, or by number.
 
     mmengine writes ``last_checkpoint`` after the checkpoint and not atomically. A file of the
     folder itself goes before one elsewhere, so that a copied folder goes on by itself: the
-    name in ``last_checkpoint``, then the highest ``epoch_N.pth`` or ``iter_N.pth``, then the whole
-    path in ``last_checkpoint`` (checkpoints may be kept in another folder).
+    name in ``last_checkpoint``, then the highest ``epoch_N.pth`` or ``iter_N.pth``, then, if
+    checkpoints are kept in another folder, the whole path in ``last_checkpoint``.
+
+    Args:
+        work_dir (str): Folder of the run.
+        elsewhere (bool): Whether the run keeps its checkpoints in another folder
+            (``default_hooks.checkpoint.out_dir``). Defaults to False.
 
     Returns:
         str | None: None where the folder has no checkpoint and never had one.
 
     Raises:
-        CheckError: If ``last_checkpoint`` is there and no checkpoint is.
+        CheckError: If ``last_checkpoint`` is there and no checkpoint of this run is.
     """
     pointer = osp.join(work_dir, 'last_checkpoint')
     named = ''
@@ -80,13 +85,15 @@ def latest_checkpoint(work_dir: str) -> Optional[str]:
             found.append((int(match[1]), name))
     if found:
         return osp.join(work_dir, max(found)[1])
-    if named and osp.isfile(named):
+    there = named and osp.isfile(named)
+    if there and elsewhere:
         return named
     if osp.isfile(pointer):
+        what = 'which lies in another folder' if there else 'which is not there'
+        mend = f'To go on from it: --resume {named}. Else' if there else 'Bring it back, or'
         raise CheckError(
-            f'--resume: {pointer} names {named or "nothing"}, which is not there, and {work_dir} '
-            'has no other checkpoint. Bring it back, or start anew without --resume or with '
-            'another --work-dir'
+            f'--resume: {pointer} names {named or "nothing"}, {what}, and {work_dir} has no other '
+            f'checkpoint. {mend} start anew without --resume or with another --work-dir'
         )
     return None
 

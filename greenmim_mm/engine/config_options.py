@@ -31,10 +31,10 @@ class ConfigOptions(DictAction):
             key, separator, text = word.partition('=')
             if not separator or not key:
                 parser.error(f'{option_string}: {word!r} is not of the form KEY=VALUE')
-            if text.startswith(('{', 'dict(')):
+            if re.search(r'(?:^|[\[(,]\s*)(?:\{|dict\()', text):
                 parser.error(
-                    f'{option_string} {key}: a dict is set key by key ({key}.NAME=VALUE), '
-                    f'got {text!r}'
+                    f'{option_string} {key}: a dict is set key by key ({key}.NAME=VALUE), or in a '
+                    f'config file, got {text!r}'
                 )
             try:
                 options[key] = self._parse_with_blanks(text)

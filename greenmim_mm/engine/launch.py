@@ -184,7 +184,8 @@ def resolve_resume(cfg: Config) -> None:
     Raises:
         CheckError: If the folder had a checkpoint and has none now.
     """
-    newest = latest_checkpoint(cfg.work_dir)
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    newest = latest_checkpoint(cfg.work_dir, elsewhere=bool(hook.get('out_dir')))
     start = cfg.get('load_from')
     cfg.resume = newest is not None
     cfg.load_from = newest or start

@@ -1,34 +1,26 @@
 """Going on from a checkpoint: the same model, the schedule of the config, the place reached."""
 
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, List, Optional
 
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..models.utils import compare_shapes
 from .checks import CheckError, say
+from .run_settings import (
+    changed_config,
+    changed_groups,
+    changed_settings,
+    hyperparameters,
+    images_per_step,
+    is_named,
+    parameter_groups,
+)
 
 # of a scheduler's state: where it stands, not what it is
 _PROGRESS = {'last_step', '_global_step', '_last_value', 'verbose'}
-
-
-def run_settings(runner: Runner) -> Dict[str, int]:
-    """What the length of a schedule follows from; goes into every checkpoint."""
-    loader = runner.train_dataloader
-    return dict(
-        max_epochs=runner.max_epochs,
-        max_iters=runner.max_iters,
-        images_per_step=images_per_step(runner),
-        images=len(loader.dataset),
-    )
-
-
-def images_per_step(runner: Runner) -> int:
-    """Images that all processes see in one iteration."""
-    loader = runner.train_dataloader
-    batch_size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
-    return batch_size * runner.world_size
+_SHOWN = 8  # changes in a message
 
 
 def check_resumable(runner: Runner, checkpoint: dict, filename: str) -> None:
@@ -89,13 +81,6 @@ def _check_optimizer(wrapper: OptimWrapper, saved: dict, filename: str) -> None:
         )
 
 
-def hyperparameters(wrapper: Any) -> List[dict]:
-    """Settings of each parameter group of a built optimizer, without its parameters."""
-    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-    groups = [group for inner in wrappers for group in inner.optimizer.param_groups]
-    return [{key: value for key, value in group.items() if key != 'params'} for group in groups]
-
-
 def follow_config(
     runner: Runner, checkpoint: dict, wanted: List[dict], seed: Optional[int] = None
 ) -> None:
@@ -111,9 +96,10 @@ def follow_config(
         wanted (List[dict]): :func:`hyperparameters` before it resumed.
         seed (int, optional): That the config sets. Defaults to None, then the checkpoint's holds.
     """
-    groups = _groups(runner.optim_wrapper)
-    before = [{key: value for key, value in group.items() if key != 'params'} for group in groups]
-    changes = _changed_settings(checkpoint, runner) + _changed_groups(before, wanted)
+    groups = parameter_groups(runner.optim_wrapper)
+    before = hyperparameters(runner.optim_wrapper)
+    config_changes = changed_config(checkpoint, runner)
+    changes = changed_settings(checkpoint, runner) + changed_groups(before, wanted)
     old_seed = checkpoint['meta'].get('seed')
     if seed is not None and seed != old_seed:
         changes.append(f'seed {old_seed} -> {seed}')
@@ -126,25 +112,33 @@ def follow_config(
     )
     if not same and not changes:
         changes.append('param_scheduler')
+    named = [change for change in changes if not is_named(change, config_changes)]
+    named = config_changes[: _SHOWN - len(named)] + named
+    if len(config_changes) + len(changes) > len(named) and len(config_changes) > _SHOWN:
+        named.append(f'{len(config_changes)} settings in all')
     if not changes and place == (runner.epoch, runner.iter):
         for scheduler, state in zip(schedulers, states):
             scheduler.load_state_dict(state)
+        if named:
+            say(f'--resume: the config differs from that of the checkpoint: {"; ".join(named)}')
+        _say_if_finished(runner)
         return
     for group, settings in zip(groups, wanted):
         group.update(settings)
     runner.train_loop._epoch, runner.train_loop._iter = place
     _step_to(schedulers, *place)
-    what = '; '.join(changes) or f'step {checkpoint["meta"]["iter"]} lies inside an epoch'
+    what = '; '.join(named) or f'step {checkpoint["meta"]["iter"]} lies inside an epoch'
     say(
         f'--resume: this run differs from that of the checkpoint: {what}. The config holds: its '
         f'schedule is rebuilt at epoch {place[0]}, step {place[1]} of {runner.max_iters} '
         f'({place[1] * images_per_step(runner):,} images seen)'
     )
+    _say_if_finished(runner)
 
 
-def _groups(wrapper: Any) -> List[dict]:
-    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-    return [group for inner in wrappers for group in inner.optimizer.param_groups]
+def _say_if_finished(runner: Runner) -> None:
+    if runner.iter >= runner.max_iters:
+        say(f'--resume: this run has finished before, at step {runner.iter}; nothing is left')
 
 
 def _flat(schedulers: Any) -> list:
@@ -156,38 +150,6 @@ def _flat(schedulers: Any) -> list:
 def _kind(state: dict) -> dict:
     """What a scheduler is, without where it stands."""
     return {key: value for key, value in state.items() if key not in _PROGRESS | {'optimizer'}}
-
-
-def _changed_settings(checkpoint: dict, runner: Runner) -> List[str]:
-    old = checkpoint['meta'].get('run')
-    if old is None:  # of a run before this was noted
-        info = checkpoint['message_hub'].get('runtime_info', {})
-        old = {key: info[key] for key in ('max_epochs', 'max_iters') if key in info}
-    new = run_settings(runner)
-    if isinstance(runner.train_loop, EpochBasedTrainLoop):
-        old, new = dict(old), dict(new)
-        old.pop('max_iters', None)  # follows from the others
-    words = dict(images_per_step='images per step', images='images of the data set')
-    return [
-        f'{words.get(key, key)} {old[key]:,} -> {new[key]:,}'
-        for key in new
-        if key in old and old[key] != new[key]
-    ]
-
-
-def _changed_groups(before: List[dict], wanted: List[dict]) -> List[str]:
-    changes: Dict[str, List[str]] = {}
-    for old, new in zip(before, wanted):
-        for key, value in new.items():
-            scheduled = f'initial_{key}' in new  # its present value is the schedule's
-            if not scheduled and key in old and old[key] != value:
-                name = key.removeprefix('initial_')
-                changes.setdefault(name, []).append(f'{old[key]} -> {value}')
-    total = len(wanted)
-    return [
-        f'{name} {values[0]}' + (f' ({len(values)} of {total} groups)' if total > 1 else '')
-        for name, values in changes.items()
-    ]
 
 
 def _place(checkpoint: dict, runner: Runner) -> tuple:

@@ -20,7 +20,8 @@ from ..models.utils import (
 )
 from .checks import CheckError, check_batches, enforce
 from .checks.batches import NO_SAMPLE
-from .resume import check_resumable, follow_config, hyperparameters, run_settings
+from .resume import check_resumable, follow_config
+from .run_settings import hyperparameters, run_settings
 
 _STRIP_WRAPPER = [(r'^module\.', '')]
 # all that mmengine's BaseDataset says about a list of samples that is empty

@@ -88,8 +88,10 @@ def test_checkpoints_in_another_folder(tmp_path):
     (tmp_path / 'elsewhere' / 'epoch_2.pth').touch()
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'last_checkpoint').write_text(str(tmp_path / 'elsewhere' / 'epoch_2.pth'))
-    found = latest_checkpoint(str(tmp_path / 'run'))
+    found = latest_checkpoint(str(tmp_path / 'run'), elsewhere=True)
     assert found == str(tmp_path / 'elsewhere' / 'epoch_2.pth')
+    with pytest.raises(CheckError, match=r'lies in another folder.*--resume \S*elsewhere/epoch_2'):
+        latest_checkpoint(str(tmp_path / 'run'))  # a copied folder without its checkpoints
 
 
 @pytest.mark.parametrize('pointer', ['', '/old/place/epoch_2.pth'])

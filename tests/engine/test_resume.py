@@ -74,13 +74,14 @@ def test_rates_are_those_of_an_uninterrupted_run_of_the_new_config(
 ):
     """The oracle is a run of the new config from its first step."""
     small_run(tmp_path / 'whole', **options).train()
-    expected = scalars(tmp_path / 'whole', 'lr')
+    expected, expected_base = (scalars(tmp_path / 'whole', key) for key in ('lr', 'base_lr'))
     capsys.readouterr()
     small_run(half, auto_resume=True, **options).train()
     resumed = scalars(half, 'lr')
     per_epoch = len(expected) // options.get('train_cfg.max_epochs', 2)
     assert sorted(resumed) == list(range(per_epoch + 1, len(expected) + 1))
     assert resumed == {step: expected[step] for step in resumed}
+    assert scalars(half, 'base_lr') == {step: expected_base[step] for step in resumed}
     said = capsys.readouterr().out
     assert changed in said and '16 images seen' in said
     assert f'epoch 1, step {per_epoch} of {len(expected)}' in said
@@ -95,6 +96,19 @@ def test_every_setting_of_the_optimizer_is_that_of_the_config(half, small_run, c
     assert {tuple(group['betas']) for group in groups} == {(0.8, 0.9)}
     said = capsys.readouterr().out
     assert 'weight_decay 0.05 -> 0.1' in said and 'betas' in said
+
+
+def test_what_else_differs_is_said_and_a_finished_run_says_so(half, small_run, capsys):
+    new = {'model.mask_ratio': 0.5, 'optim_wrapper.accumulative_counts': 2,
+           'model.backbone.with_cp': True}  # fmt: skip
+    small_run(half, auto_resume=True, **new).train()
+    said = capsys.readouterr().out
+    for change in ('model.mask_ratio 0.75 -> 0.5', 'with_cp not set -> True',
+                   'optim_wrapper.accumulative_counts not set -> 2'):  # fmt: skip
+        assert change in said
+    assert 'rebuilt' not in said and 'finished before' not in said
+    small_run(half, auto_resume=True, **new).train()
+    assert 'this run has finished before, at step 8; nothing is left' in capsys.readouterr().out
 
 
 def test_another_seed_is_that_of_the_config(half, small_run, capsys):
