@@ -50,6 +50,11 @@ def test_what_cannot_be_checked_is_an_error(command, files):
     fixed.write_text('[]')
     for arguments, message in (
         ((file, folder, '--fix', file), '--fix must name another file'),
+        ((file, folder, '--fix', folder), 'a file to write, '),
+        ((file, folder, '--fix', folder / 'no' / 'x.json'), 'x.json cannot be written'),
+        ((file, folder, '--fix', folder / 'a.jpg' / 'x.json'), 'x.json cannot be written'),
+        ((file, folder, '--rename', 'x'), "takes OLD=NEW, two names of a category, got 'x'"),
+        ((file, folder, '--rename', 'q=x'), "no category 'q' to rename; there are x"),
         ((folder / 'no.json', folder), 'no.json is not there'),
         ((file, folder / 'no'), 'no is not there'),
         ((file, file), 'train.json is no folder'),
@@ -76,6 +81,39 @@ def test_nothing_is_written_that_holds_nothing(command, files, tmp_path):
     assert status == 2 and 'would leave no annotations' in said and '--boxes-only' in said
     status, said = command(file, tmp_path / 'images', '--boxes-only', '--fix', fixed)
     assert status == 1 and len(json.loads(fixed.read_text())['annotations']) == 2
+
+
+def test_advice_fits_what_was_lost(command, files, tmp_path):
+    """Boxes and masks that contradict each other, or a wrong folder, are no case of boxes alone."""
+    file, folder, fixed = files
+    data = json.loads(file.read_text())
+    for annotation in data['annotations']:
+        annotation['segmentation'] = [[20, 20, 30, 20, 30, 29, 20, 29]]
+    file.write_text(json.dumps(data))
+    status, said = command(file, folder, '--fix', fixed)
+    assert status == 2 and '--boxes-only' not in said and 'box and mask disagree (2)' in said
+    status, said = command(file, tmp_path, '--fix', fixed)
+    assert status == 2 and '--boxes-only' not in said and 'the folder of these pictures?' in said
+
+
+def test_an_empty_picture_is_called_so(command, files):
+    file, folder, _ = files
+    (folder / 'b.png').write_bytes(b'')
+    assert 'b.png: the file is empty' in command(file, folder)[1]
+
+
+def test_a_misspelt_category_is_not_made_a_new_one(command, files, tmp_path):
+    file, folder, fixed = files
+    data = json.loads(file.read_text())
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(data))
+    file.write_text(json.dumps(dict(data, categories=[dict(id=1, name='xx')])))
+    status, said = command(file, folder, '--like', other, '--fix', fixed)
+    assert status == 2 and "'xx' is near 'x'" in said and not fixed.exists()
+    command(file, folder, '--like', other, '--rename', 'xx=x', '--fix', fixed)
+    assert json.loads(fixed.read_text())['categories'] == data['categories']
+    command(file, folder, '--like', other, '--rename', 'xx=xx', '--fix', fixed)
+    assert [c['name'] for c in json.loads(fixed.read_text())['categories']] == ['x', 'xx']
 
 
 def test_a_pair_of_files(command, files, tmp_path):

@@ -8,19 +8,22 @@ Prints a table of problems with examples. The exit status is 0 if there are none
 any, and 2 if the file could not be checked or mended. ``--fix`` writes a copy without them: what
 follows from the rest is written anew (area from the mask, ids, sizes, the boxes of photos that the
 detector sees turned), and what does not is left out and counted. ``--like`` also compares the
-categories with those of another file, and ``--fix`` brings them into its order. Of a picture only
-the header is read, unless it has an EXIF orientation; ``--decode`` reads all pixels.
+categories with those of another file, and ``--fix`` brings them into its order; a name that may be
+misspelt is renamed or kept with ``--rename``. Of a picture only the header is read, unless it has
+an EXIF orientation; ``--decode`` reads all pixels.
 """
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without an install
 
 from greenmim_mm.engine.checks import CheckError
-from greenmim_mm.engine.checks.coco import CocoChecker, compare_categories, read
+from greenmim_mm.engine.checks.coco import PROBLEMS, CocoChecker, compare_categories, read, rename
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,6 +35,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--fix', type=Path, metavar='OUT.json', help='file for the mended copy')
     parser.add_argument(
         '--like', type=Path, metavar='TRAIN.json', help='file that the categories must agree with'
+    )
+    parser.add_argument(
+        '--rename',
+        action='append',
+        default=[],
+        metavar='OLD=NEW',
+        help='category of another name in the mended copy; OLD=OLD keeps it; may be repeated',
     )
     parser.add_argument(
         '--boxes-only', action='store_true', help='for detectors without masks: none is looked at'
@@ -49,11 +59,19 @@ def check(args: argparse.Namespace) -> int:
         raise CheckError(f'{args.images} is no folder')
     if args.fix is not None and args.fix.resolve() == args.annotations.resolve():
         raise CheckError('--fix must name another file: the original is kept')
-    data = read(args.annotations)
+    if args.fix is not None and args.fix.is_dir():
+        raise CheckError(f'--fix must name a file to write, {args.fix} is a folder')
+    if args.fix is not None and not (
+        args.fix.parent.is_dir()
+        and os.access(args.fix if args.fix.exists() else args.fix.parent, os.W_OK)
+    ):
+        raise CheckError(f'--fix {args.fix} cannot be written: no folder, or one without the right')
+    names = dict(_pair(text) for text in args.rename)
+    data = rename(read(args.annotations), names)
     checker = CocoChecker(data, args.images, args.decode, not args.boxes_only)
-    fixed, differences = checker.fixed, ''
+    fixed, differences, doubts = checker.fixed, '', ''
     if args.like is not None:
-        fixed, differences = compare_categories(checker, args.like)
+        fixed, differences, doubts = compare_categories(checker, args.like, tuple(names.values()))
     numbers = ', '.join(
         f'{len(data[key])} {key}' for key in ('images', 'annotations', 'categories')
     )
@@ -67,13 +85,37 @@ def check(args: argparse.Namespace) -> int:
         for key in ('images', 'annotations'):
             if data[key] and not fixed[key]:
                 raise CheckError(
-                    f'{args.fix} is not written: mending would leave no {key}. Are {args.images} '
-                    'and the file for each other? Boxes without masks need --boxes-only'
+                    f'{args.fix} is not written: mending would leave no {key}. '
+                    f'{_reason(checker, key, args)}'
                 )
+        if doubts:
+            raise CheckError(
+                f'{args.fix} is not written: {doubts}. If they are one class, give --rename '
+                'OLD=NEW with both names; if not, --rename OLD=OLD'
+            )
         args.fix.write_text(json.dumps(fixed))
         kept = ', '.join(f'{len(fixed[key])} {key}' for key in ('images', 'annotations'))
         print(f'\nwritten: {args.fix} with {kept}')
     return int(bool(checker.problems or differences))
+
+
+def _pair(text: str) -> Tuple[str, str]:
+    old, _, new = text.partition('=')
+    if not old or not new.strip():
+        raise CheckError(f'--rename takes OLD=NEW, two names of a category, got {text!r}')
+    return old, new
+
+
+def _reason(checker: CocoChecker, key: str, args: argparse.Namespace) -> str:
+    """Why nothing is left, and what may help."""
+    fix = {'images': 'drops the image', 'annotations': 'drops the annotation'}[key]
+    kinds = [kind for kind in checker.problems if fix in PROBLEMS[kind].fix]
+    kind = max(kinds, key=lambda kind: len(checker.problems[kind]), default='')
+    if kind == 'missing file':
+        return f'Is {args.images} the folder of these pictures?'
+    if kind == 'no segmentation':
+        return 'Boxes without masks need --boxes-only'
+    return f'Most of them: {kind} ({len(checker.problems[kind])})' if kind else ''
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ two files in another order mean different classes by the same number; neither is
 """
 
 import os.path as osp
-from typing import Dict, Iterator, List, Tuple
+from difflib import get_close_matches
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -119,7 +120,8 @@ def _check_coco(cfg: Config, source: Source, sources: List[Source]) -> List[Find
         except CheckError as error:
             return [*findings, Finding('error', f'{key}: {error}')]
         findings += _compare_names(cfg, source, file, key, sources)
-        findings += _report_problems(source, file, key, run, others)
+        scored = any(not evaluator.get('format_only') for _, evaluator in evaluators)
+        findings += _report_problems(source, file, key, run, others, scored)
         if images is not None and images != file.image_ids:
             missing, more = len(images - file.image_ids), len(file.image_ids - images)
             findings.append(
@@ -178,7 +180,16 @@ def _compare_names(
         yield Finding('warning', f'{file.path}: no object of {some(empty)}')
     left = [name for name in file.classes if name not in classes and file.objects[name]]
     if left:
-        yield Finding('warning', f'{file.path}: not in classes and left out: {some(left)}')
+        told = f'{file.path}: not in classes and left out: {some(left)}'
+        for name in left:
+            for near in get_close_matches(str(name).lower(), {n.lower(): n for n in empty}, 1):
+                right = next(n for n in empty if n.lower() == near)
+                told += (
+                    f'\n{name!r} is near {right!r}, which has no object. If they are one class:\n'
+                    f'    {_TOOL} {file.path} {source.pictures} '
+                    f"--rename '{name}={right}' --fix NEW.json"
+                )
+        yield Finding('warning', told)
 
 
 def _named(file: CocoFile, classes: Tuple[str, ...]) -> Tuple[str, ...]:
@@ -187,21 +198,39 @@ def _named(file: CocoFile, classes: Tuple[str, ...]) -> Tuple[str, ...]:
 
 
 def _report_problems(
-    source: Source, file: CocoFile, key: str, run: str, others: bool
+    source: Source, file: CocoFile, key: str, run: str, others: bool, scored: bool
 ) -> Iterator[Finding]:
-    """``others``: whether the loader has further data sets, so that one may be without objects."""
+    """What would spoil the run, and what the run does with the rest.
+
+    ``others`` says whether the loader has further data sets, so that one may be without objects;
+    ``scored``, whether an evaluation compares predictions with the objects.
+    """
     problems = dict(file.problems)
-    if run == 'train' and not sum(file.objects.values()):
-        problems.setdefault('no usable object', ['none that MMDetection trains on'])
+    nothing = problems.pop('no usable object', None)
+    if nothing is None and not sum(file.objects[name] for name in source.declared or file.classes):
+        nothing = ['none of the classes that is no crowd and not ignored']
     stops = {kind: f for kind, f in problems.items() if run in PROBLEMS[kind].stops}
-    if others:
-        stops.pop('no usable object', None)
-    for level, found, means in (
-        ('error', stops, 'this would end the run, or spoil its result'),
-        ('warning', {k: f for k, f in problems.items() if k not in stops}, 'these are left out'),
+    if nothing and run == 'train':
+        told = f'{key}: {file.path}: no usable object: {nothing[0]}'
+        if others:
+            yield Finding('warning', f'{told}. The other data sets alone have objects to learn')
+        else:
+            stops['no usable object'] = nothing
+    elif nothing and scored:
+        yield Finding(
+            'warning',
+            f'{key}: {file.path}: no usable object: {nothing[0]}. Every score would be -1: nothing '
+            'to compare predictions with',
+        )
+    found: Dict[str, Dict[str, Sequence[str]]] = {}
+    for kind in problems.keys() - stops.keys():
+        found.setdefault(PROBLEMS[kind].use, {})[kind] = problems[kind]
+    for level, means, kinds in (
+        ('error', 'this would end the run, or spoil its result', stops),
+        *(('warning', means, kinds) for means, kinds in found.items()),
     ):
-        if found:
-            listed = '; '.join(f'{kind}: {len(f)} ({f[0]})' for kind, f in found.items())
+        if kinds:
+            listed = '; '.join(f'{kind}: {len(f)} ({f[0]})' for kind, f in kinds.items())
             yield Finding(
                 level,
                 f'{key}: {file.path}: {means}: {listed}. See and mend: {_TOOL} {file.path} '

@@ -3,10 +3,11 @@
 from typing import Dict, List, Optional, Tuple
 
 from . import masks
-from .entries import Images, number
+from .entries import Images, Keys
 from .frames import apply, fits, is_box
 from .masks import Found, is_number
 
+Keyed = Tuple[object, object, dict]  # keys of the image and the category, annotation
 _FLAGS = {'0': 0, '1': 1, 'false': 0, 'true': 1, '0.0': 0, '1.0': 1}
 
 
@@ -23,13 +24,12 @@ def trained_on(annotation: dict, image: dict) -> bool:
     )
 
 
-def box_form(annotations: List[dict], images: Images, with_masks: bool) -> str:
+def box_form(annotations: List[Keyed], images: Images, with_masks: bool) -> str:
     """How all boxes of a file are to be read: 'pixels', '0..1', or 'corners'."""
     pairs = [
         (annotation['bbox'], images.kept[key])
-        for annotation in annotations
-        if is_box(annotation.get('bbox'))
-        and (key := number(annotation.get('image_id'))) in images.kept
+        for key, _, annotation in annotations
+        if is_box(annotation.get('bbox')) and key in images.kept
     ]
     boxes = [box for box, _ in pairs]
     if boxes and all(fits([box], (1, 1), 0.01) and min(box[2:]) >= 0 for box in boxes):
@@ -48,7 +48,7 @@ class Annotations:
     """The annotations that are kept, mended.
 
     Args:
-        annotations (List[dict]): Of the file.
+        annotations (List[tuple]): Of the file, each behind the keys of its image and category.
         images (Images): Those that are kept.
         image_keys (frozenset): Of all images, the dropped ones, too.
         categories (Dict[object, dict]): Categories by key.
@@ -61,7 +61,7 @@ class Annotations:
 
     def __init__(
         self,
-        annotations: List[dict],
+        annotations: List[Keyed],
         images: Images,
         image_keys: frozenset,
         categories: Dict[object, dict],
@@ -71,15 +71,11 @@ class Annotations:
         self._images, self._image_keys, self._categories = images, image_keys, categories
         self._with_masks, self._found = with_masks, found
         self._form = box_form(annotations, images, with_masks)
-        self.kept = [fixed for a in annotations if (fixed := self._check(a)) is not None]
+        self.kept = [fixed for a in annotations if (fixed := self._check(*a)) is not None]
         self._number()
 
-    def _check(self, annotation: dict) -> Optional[dict]:
+    def _check(self, key, category_key, annotation: dict) -> Optional[dict]:
         where = f'annotation {annotation.get("id")}'
-        key, category_key = (
-            number(annotation.get('image_id')),
-            number(annotation.get('category_id')),
-        )
         for name in ('image_id', 'category_id'):
             if name in annotation and type(annotation[name]) is not int:
                 self._found('id is no whole number', f'{where}: {name} {annotation[name]!r}'[:60])
@@ -110,6 +106,8 @@ class Annotations:
         if box is not None and self._form == '0..1':
             self._found('box in 0..1', f'{where}: {box}')
             box = [n * side for n, side in zip(box, size * 2)]
+            if is_number(annotation.get('area')) and 0 < annotation['area'] <= 1:
+                annotation['area'] *= size[0] * size[1]
             annotation['segmentation'] = _scale(annotation.get('segmentation'), size)
         edges = None
         if self._with_masks:
@@ -148,12 +146,14 @@ class Annotations:
         return box
 
     def _check_numbers(self, annotation: dict, image: dict, where: str) -> None:
-        area = annotation.get('area')
+        area, size = annotation.get('area'), (image['width'], image['height'])
+        mask = annotation['segmentation'] if self._with_masks else None
         if not is_number(area) or area <= 0:
             self._found('area 0' if is_number(area) else 'no area', f'{where}: {area}')
-            size = image['width'], image['height']
-            pixels = masks.area(annotation['segmentation'], size) if self._with_masks else 0
-            annotation['area'] = pixels or float(annotation['bbox'][2] * annotation['bbox'][3])
+            annotation['area'] = _pixels(annotation['bbox'], mask, size)
+        elif _is_wrong(area, annotation['bbox'], mask, size):
+            annotation['area'] = _pixels(annotation['bbox'], mask, size)
+            self._found('area differs', f'{where}: {area}, it has {annotation["area"]:g} pixels')
         crowd = annotation.get('iscrowd')
         if crowd is None:
             self._found('no iscrowd', where)
@@ -164,11 +164,11 @@ class Annotations:
 
     def _number(self) -> None:
         """Ids are whole numbers from 1, each once: pycocotools takes 0 for "no match"."""
-        keys: Dict[object, int] = {}
+        keys, key_of = {}, Keys(self.kept)
         wrong = False
         for annotation in self.kept:
             given = annotation.get('id')
-            key = number(given)
+            key = key_of(given)
             keys[key] = keys.get(key, 0) + 1
             if type(given) is not int:
                 self._found('id is no whole number', f'annotation {str(given)[:40]}')
@@ -195,6 +195,23 @@ def _scale(segmentation, size: masks.Size):
         else polygon
         for polygon in segmentation
     ]
+
+
+def _pixels(box: list, mask: Optional[masks.Segmentation], size: masks.Size) -> float:
+    """Area of the mask, or of the box where there is none."""
+    return (masks.area(mask, size) if mask is not None else 0) or float(box[2] * box[3])
+
+
+def _is_wrong(area, box: list, mask: Optional[masks.Segmentation], size: masks.Size) -> bool:
+    """An area that no counting gives: tools count polygons, pixels or the box, all of which pass.
+
+    What reaches from one edge of its box to the other has as many pixels as the longer side.
+    """
+    whole = box[2] * box[3]
+    if area > 2 * whole + 10 or 2 * area + 10 < max(box[2:]):
+        return True
+    # only a small part of the box: rare enough to count
+    return mask is not None and 8 * area < whole and 2 * area + 10 < masks.area(mask, size)
 
 
 def _are_corners(box: list, edges: Tuple[float, ...], pixels: float = 2) -> bool:

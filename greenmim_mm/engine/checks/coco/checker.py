@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from .annotations import Annotations, trained_on
-from .entries import Images, boxes_by_image, check_categories, number, unique
+from .entries import Images, Keys, boxes_by_image, check_categories, unique
 from .problems import PROBLEMS
 
 _SHOWN = 3  # examples per problem
@@ -45,23 +45,31 @@ class CocoChecker:
         with_masks: bool = True,
     ) -> None:
         self.problems: Dict[str, List[str]] = {}
+        image_key, category_key = Keys(data['images']), Keys(data['categories'])
         categories = check_categories(
-            unique(data['categories'], 'category', self._found), self._found
+            unique(data['categories'], 'category', category_key, self._found), self._found
         )
         self.classes: Tuple[str, ...] = tuple(c.get('name') for c in data['categories'])
-        entries = unique(data['images'], 'image', self._found)
+        entries = unique(data['images'], 'image', image_key, self._found)
         self.image_ids = frozenset(image['id'] for image in entries.values())
-        boxes = boxes_by_image(data['annotations'] if folder is not None else [])
+        boxes = boxes_by_image(data['annotations'] if folder is not None else [], image_key)
         images = Images(entries, boxes, folder, every_pixel, self._found)
-        keys = frozenset(entries)
         annotations = Annotations(
-            data['annotations'], images, keys, categories, with_masks, self._found
+            [
+                (image_key(a.get('image_id')), category_key(a.get('category_id')), a)
+                for a in data['annotations']
+            ],
+            images,
+            frozenset(entries),
+            categories,
+            with_masks,
+            self._found,
         ).kept
         self.objects = Counter(
             categories[category]['name']
             for a in data['annotations']
-            if (image := images.kept.get(number(a.get('image_id'))))
-            and (category := number(a.get('category_id'))) in categories
+            if (image := images.kept.get(image_key(a.get('image_id'))))
+            and (category := category_key(a.get('category_id'))) in categories
             and trained_on(a, image)
         )
         self.fixed = {
@@ -71,12 +79,14 @@ class CocoChecker:
             'categories': _once(categories),
         }
         given = data['annotations']
-        if given and not any(not a.get('ignore') and a['iscrowd'] == 0 for a in annotations):
+        if not any(not a.get('ignore') and a['iscrowd'] == 0 for a in annotations):
             ignored = sum(bool(a.get('ignore')) for a in given)
             crowds = sum(bool(a.get('iscrowd')) for a in given)
             self._found(
                 'no usable object',
-                f'{len(given)} annotations: {ignored} ignored, {crowds} crowds, '
+                'no annotation at all'
+                if not given
+                else f'{len(given)} annotations: {ignored} ignored, {crowds} crowds, '
                 f'{len(given) - len(annotations)} unusable',
             )
 
@@ -109,8 +119,9 @@ def look_at_some(data: dict, folder: Path, number_of_pictures: int = 32) -> Dict
     """
     step = -(-len(data['images']) // number_of_pictures) or 1
     some = data['images'][::step]
-    keys = {number(image.get('id')) for image in some}
-    annotations = [a for a in data['annotations'] if number(a.get('image_id')) in keys]
+    key = Keys(data['images'])
+    keys = {key(image.get('id')) for image in some}
+    annotations = [a for a in data['annotations'] if key(a.get('image_id')) in keys]
     part = {**data, 'images': some, 'annotations': annotations}
     found = CocoChecker(part, folder, with_masks=False).problems
     looked = f', of {len(some)} pictures looked at'

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional
 
 from ..finding import CheckError
 from .frames import Move, find_move, is_box, vote
@@ -56,11 +56,37 @@ def number(value):
     return json.dumps(value, sort_keys=True)
 
 
-def unique(entries: List[dict], kind: str, found: Found) -> Dict[object, dict]:
-    """Entries with whole numbers as ids, by what :func:`number` says of the id they had."""
+class Keys:
+    """Keys of ids: what :func:`number` says, unless different ids mean the same number.
+
+    ``"1"`` and ``1`` are one id where the file has only one of them. Of ``"01"`` and ``"001"``, or
+    ``2`` and ``"2"``, each is its own.
+
+    Args:
+        entries (Iterable[dict]): Everything that has an id of this kind.
+    """
+
+    def __init__(self, entries: Iterable[dict]) -> None:
+        forms = defaultdict(set)
+        for entry in entries:
+            key = number(entry.get('id'))
+            forms[key].add(self._exact(entry.get('id'), key))
+        self._several = {key for key, of_key in forms.items() if len(of_key) > 1}
+
+    def __call__(self, value):
+        key = number(value)
+        return self._exact(value, key) if key in self._several else key
+
+    @staticmethod
+    def _exact(value, key):
+        return json.dumps(value) if isinstance(value, str) else key
+
+
+def unique(entries: List[dict], kind: str, keys: Keys, found: Found) -> Dict[object, dict]:
+    """Entries with whole numbers as ids, by the key of the id they had."""
     kept = {}
     for entry in entries:
-        key = number(entry.get('id'))
+        key = keys(entry.get('id'))
         if key != entry.get('id') or type(entry.get('id')) is not int:
             found('id is no whole number', f'{kind} {str(entry.get("id"))[:40]}')
         if key in kept:
@@ -82,8 +108,9 @@ def check_categories(categories: Dict[object, dict], found: Found) -> Dict[objec
     for key, category in categories.items():
         name = category.get('name')
         if not isinstance(name, str) or not name.strip():
-            found('category without name', f'{category["id"]}: {name!r}')
             known = is_number(name)
+            kind = 'category name is no text' if known else 'category without name'
+            found(kind, f'{category["id"]}: {name!r}')
             category = {**category, 'name': str(name) if known else f'category_{category["id"]}'}
         if category['name'] in first:
             found('duplicate category name', f'{category["name"]} (category {category["id"]})')
@@ -158,7 +185,7 @@ class Images:
         whose boxes tell decide for all of their kind.
         """
         moves: Dict[object, Optional[Move]] = {}
-        votes = defaultdict(set)
+        votes, upright = defaultdict(set), {}
         for key, picture in pictures.items():
             image = self.kept[key]
             if not _has_size(image):
@@ -166,6 +193,13 @@ class Images:
             elif (stated := (image['width'], image['height'])) != picture.size:
                 moves[key] = move = find_move(stated, picture)
                 votes[move and move.kind].add(vote(boxes[key], stated, picture.size))
+            elif picture.turn is not None:
+                upright[key] = vote(boxes[key], stated[::-1], stated)
+        if {*upright.values()} - {None} == {'stated'}:  # their sizes are right, no box is
+            for key in upright:
+                stated, picture = pictures[key].size[::-1], pictures[key]
+                self._found('boxes of the unturned picture', self.kept[key]['file_name'])
+                self.moves[key] = find_move(stated, picture), stated
         for key, move in moves.items():
             image, picture = self.kept[key], pictures[key]
             stated = (image['width'], image['height'])
@@ -202,10 +236,10 @@ def _has_size(image: dict) -> bool:
     return all(is_number(side) and 0 < side <= _LONGEST and side == int(side) for side in sides)
 
 
-def boxes_by_image(annotations: List[dict]) -> Dict[object, List[list]]:
-    """Well-formed boxes by what :func:`number` says of the image's id."""
+def boxes_by_image(annotations: List[dict], keys: Keys) -> Dict[object, List[list]]:
+    """Well-formed boxes by the key of the image's id."""
     boxes = defaultdict(list)
     for annotation in annotations:
         if is_box(annotation.get('bbox')):
-            boxes[number(annotation.get('image_id'))].append(annotation['bbox'])
+            boxes[keys(annotation.get('image_id'))].append(annotation['bbox'])
     return boxes

@@ -104,7 +104,7 @@ def mend(segmentation, size: Size, box, where: str, found: Found) -> Optional[Se
         return _mend_rle(segmentation, size, box, where, found)
     if not isinstance(segmentation, list) or not segmentation:
         return found('no segmentation', f'{where}: {str(segmentation)[:40]}')
-    if all(is_number(n) for n in segmentation):
+    if all(is_number(n) or isinstance(n, str) for n in segmentation):
         found('polygon in another form', f'{where}: numbers without a list around them')
         segmentation = [segmentation]
     polygons = [p for polygon in segmentation if (p := _mend_polygon(polygon, where, found))]
@@ -117,6 +117,13 @@ def _mend_polygon(polygon, where: str, found: Found) -> Optional[list]:
         numbers = np.array(polygon)
     except ValueError:  # lists of several lengths
         numbers = np.array(None)
+    if numbers.dtype.kind == 'U':
+        try:
+            numbers = numbers.astype(float)
+        except ValueError:
+            return found('degenerate polygon', f'{where}: {str(polygon)[:40]}')
+        found('polygon in another form', f'{where}: numbers as text')
+        polygon = numbers.tolist()
     if numbers.ndim == 2 and numbers.shape[1] == 2:
         found('polygon in another form', f'{where}: a list of points')
         polygon, numbers = [n for point in polygon for n in point], numbers.ravel()

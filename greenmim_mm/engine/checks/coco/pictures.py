@@ -85,10 +85,14 @@ def _decode(file: Path) -> Size:
     """Width and height of what ``mmdet.LoadImageFromFile`` returns."""
     import mmcv
 
+    content = file.read_bytes()
+    if not content:
+        raise ValueError('the file is empty')
     try:
-        image = mmcv.imfrombytes(file.read_bytes())
-    except Exception as error:  # OpenCV's own, for an empty file
-        raise ValueError(f"OpenCV, MMDetection's reader: {str(error).strip()}") from error
+        image = mmcv.imfrombytes(content)
+    except Exception as error:
+        reason = getattr(error, 'err', '') or str(error)  # OpenCV's own: without its source line
+        raise ValueError(f"OpenCV, MMDetection's reader: {reason.strip()}") from error
     if image is None:
         raise ValueError("OpenCV, MMDetection's reader, cannot read it")
     return image.shape[1], image.shape[0]

@@ -49,6 +49,7 @@ def string_ids(d, f):
 
 def as_relative(d, f):
     for a in d['annotations']:
+        a['area'] /= 40 * 30
         a['bbox'] = [n / side for n, side in zip(a['bbox'], (40, 30, 40, 30))]
         a['segmentation'] = [[n / (40, 30)[i % 2] for i, n in enumerate(a['segmentation'][0])]]
 
@@ -74,7 +75,7 @@ CASES = {  # name: kind of problem, how it is made, number of findings
     'duplicate category name': lambda d, f: d['categories'].append(dict(id=2, name='x')),
     'category without name': lambda d, f: d['categories'].append(dict(id=2)),
     'category without name: null': lambda d, f: d['categories'].append(dict(id=2, name=None)),
-    'category without name: a number': lambda d, f: d['categories'].append(dict(id=2, name=7)),
+    'category name is no text': lambda d, f: d['categories'].append(dict(id=2, name=7)),
     'duplicate annotation id': lambda d, f: d['annotations'].append(annotation(1)),
     'annotation id 0': lambda d, f: first(d, id=0),
     'id is no whole number: string': (string_ids, 9),
@@ -113,7 +114,7 @@ CASES = {  # name: kind of problem, how it is made, number of findings
         annotation(3, box=(2, 3, 0.5, 10))),
     'box outside': lambda d, f: d['annotations'].append(annotation(3, box=(50, 1, 5, 5))),
     'box over the border': lambda d, f: d['annotations'].append(annotation(
-        3, box=(35, 1, 9, 5), segmentation=[[35, 1, 40, 1, 40, 6, 35, 6]])),
+        3, box=(35, 1, 9, 5), segmentation=[[35, 1, 40, 1, 40, 6, 35, 6]], area=25)),
     'box in 0..1': (as_relative, 2),
     'box as corners': lambda d, f: first(d, bbox=[2, 3, 12, 13]),
     'box and mask disagree': lambda d, f: d['annotations'].append(
@@ -123,6 +124,8 @@ CASES = {  # name: kind of problem, how it is made, number of findings
     'no area: NaN': lambda d, f: first(d, area=float('nan')),
     'area 0': lambda d, f: first(d, area=0),
     'area 0: negative': lambda d, f: first(d, area=-100),
+    'area differs: large': lambda d, f: first(d, area=99_999),
+    'area differs: small': lambda d, f: first(d, area=0.5),
     'no iscrowd': lambda d, f: drop(d, 'iscrowd'),
     'no iscrowd: null': lambda d, f: first(d, iscrowd=None),
     'iscrowd is not 0 or 1': lambda d, f: first(d, iscrowd='0'),
@@ -138,8 +141,14 @@ CASES = {  # name: kind of problem, how it is made, number of findings
     'degenerate polygon': lambda d, f: d['annotations'][0]['segmentation'].append([1, 1, 5, 5]),
     'degenerate polygon: odd': lambda d, f: d['annotations'][0]['segmentation'].append(
         [1, 1, 5, 5, 9, 1, 4]),
-    'degenerate polygon: strings': lambda d, f: d['annotations'][0]['segmentation'].append(
-        ['1', '1', '5', '5', '9', '1']),
+    'polygon in another form: strings': lambda d, f: first(
+        d, segmentation=[['2', '3', '12', '3', '12', '13', '2', '13']]),
+    'polygon in another form: strings in points': (lambda d, f: first(
+        d, segmentation=[[['2', '3'], ['12', '3'], ['12', '13'], ['2', 13.0]]]), 2),
+    'polygon in another form: flat strings': (lambda d, f: first(
+        d, segmentation=['2', '3', '12', '3', '12', '13', '2', '13']), 2),
+    'degenerate polygon: words': lambda d, f: d['annotations'][0]['segmentation'].append(
+        ['1', '1', '5', '5', '9', 'x']),
     'degenerate polygon: NaN': lambda d, f: d['annotations'][0]['segmentation'].append(
         [1, 1, 5, 5, 9, float('nan')]),
     'degenerate polygon: deep': lambda d, f: d['annotations'][0]['segmentation'].append(

@@ -139,6 +139,71 @@ def test_objects_are_counted_as_mmdetection_does(dataset, tmp_path):
     assert CocoChecker(data).objects == counted == {'x': 3, 'y': 1}
 
 
+def test_different_ids_stay_different(dataset):
+    """Text that means one number in several ways; a number beside its text."""
+    data, folder = dataset
+    for ids in (('01', '001'), (2, '2'), ('2', 2), ('1', ' 1')):
+        for image, key in zip(data['images'], ids):
+            image['id'] = key
+        for a, key, left in zip(data['annotations'], ids, (2, 3)):
+            a.update(image_id=key, bbox=[left, 3, 10, 10], id=key)
+        result = CocoChecker(data, folder)
+        assert list(result.problems) == ['id is no whole number']
+        fixed = result.fixed
+        names = {image['id']: image['file_name'] for image in fixed['images']}
+        assert sorted(names.values()) == ['a.jpg', 'b.png']
+        placed = {names[a['image_id']]: a['bbox'][0] for a in fixed['annotations']}
+        assert placed == {'a.jpg': 2, 'b.png': 3}
+        assert len({a['id'] for a in fixed['annotations']}) == 2
+        assert CocoChecker(fixed, folder).problems == {}
+
+
+def test_the_area_of_a_small_part_of_the_box(dataset):
+    """A thin mask has a small area, and not a much smaller one."""
+    data, folder = dataset
+    thin = annotation(3, box=(0, 0, 40, 30), segmentation=[[0, 0, 2, 0, 40, 30, 38, 30]])
+    data['annotations'].append(thin)
+    for area, wrong in ((60, False), (100, False), (1200, False), (21, True), (3000, True)):
+        thin['area'] = area
+        result = CocoChecker(data, folder)
+        assert list(result.problems) == ['area differs'] * wrong, area
+        assert 50 < result.fixed['annotations'][2]['area'] < 70 or not wrong
+    thin['area'] = 60
+    assert CocoChecker(data, folder, with_masks=False).problems == {}
+
+
+def test_no_annotation_at_all(dataset):
+    data, folder = dataset
+    data['annotations'] = []
+    assert CocoChecker(data, folder).problems == {ALL: ['no annotation at all']}
+
+
+def test_categories_named_in_two_ways(dataset, tmp_path):
+    """Case and blanks are mended; what may be misspelt is left to the user."""
+    data, folder = dataset
+    other = dict(data, categories=[dict(id=1, name='a'), dict(id=2, name='b')])
+    (tmp_path / 'train.json').write_text(json.dumps(other))
+    for names, renamed, near in (
+        (['a', 'B'], "renames 'B' to 'b'", ''),
+        (['a', 'b '], "renames 'b ' to 'b'", ''),
+        (['a', 'bb'], '', "'bb' is near 'b'"),
+        (['a', 'B', 'b '], '', "'B' is near 'b'"),
+        (['a', 'b', 'B'], '', "'B' is near 'b'"),
+        (['a', 'zebra'], '', ''),
+        (['a', 'b', 'bb'], '', ''),
+    ):
+        ours = dict(data, categories=[dict(id=i, name=n) for i, n in enumerate(names, 1)])
+        ours['annotations'] = [annotation(1, category=2)]
+        fixed, told, doubts = compare_categories(CocoChecker(ours, folder), tmp_path / 'train.json')
+        assert (renamed or '--fix') in told if renamed else '--fix' not in told
+        assert doubts.startswith(near) and bool(doubts) == bool(near)
+        if renamed:
+            assert fixed['categories'] == other['categories']
+            assert fixed['annotations'][0]['category_id'] == 2
+        kept = compare_categories(CocoChecker(ours, folder), tmp_path / 'train.json', tuple(names))
+        assert kept[2] == '' and 'renames' not in kept[1]
+
+
 def test_boxes_alone(dataset):
     data, folder = dataset
     for a in data['annotations']:
@@ -190,13 +255,13 @@ def test_categories_are_brought_into_the_order_of_another_file(dataset, tmp_path
     data['annotations'] = [annotation(1, category=1), annotation(2, 2, category=5)]
     other = dict(data, annotations=[], categories=[dict(id=3, name='cat'), dict(id=1, name='dog')])
     (tmp_path / 'train.json').write_text(json.dumps(other))
-    fixed, told = compare_categories(CocoChecker(data, folder), tmp_path / 'train.json')
-    assert "only in this file: 'bird'" in told
+    fixed, told, doubts = compare_categories(CocoChecker(data, folder), tmp_path / 'train.json')
+    assert not doubts and "only in this file: 'bird'" in told
     assert [(c['id'], c['name']) for c in fixed['categories']] == [
         (3, 'cat'), (1, 'dog'), (4, 'bird')
     ]  # fmt: skip
     assert [a['category_id'] for a in fixed['annotations']] == [1, 4]
     data['categories'].pop(1)
     data['annotations'].pop()
-    _, told = compare_categories(CocoChecker(data, folder), tmp_path / 'train.json')
+    _, told, _ = compare_categories(CocoChecker(data, folder), tmp_path / 'train.json')
     assert "number 1 is 'dog' in this file and 'cat' in" in told

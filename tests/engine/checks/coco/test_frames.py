@@ -109,6 +109,28 @@ def test_only_the_size_is_wrong(tmp_path):
     assert list(result.problems) == ['size differs'] and result.fixed == right
 
 
+@pytest.mark.parametrize('orientation', range(5, 9))
+def test_sizes_upright_but_boxes_are_not(tmp_path, orientation):
+    """One picture whose boxes tell decides for another; not if any of them contradicts."""
+    picture, file = write(tmp_path, orientation, 'jpg')
+    right = annotated(seen(file), 'polygon')
+    stored = annotated(picture, 'polygon')
+    (tmp_path / 'b').mkdir()
+    write(tmp_path / 'b', orientation, 'jpg')
+    names = (file.name, f'b/{file.name}')
+    images = [dict(right['images'][0], id=i, file_name=n) for i, n in enumerate(names, 1)]
+    small = annotated(picture, 'polygon', [150])['annotations'][0]
+    data = dict(stored, images=images, annotations=[
+        *stored['annotations'], dict(small, id=3, image_id=2)])  # fmt: skip
+    result = CocoChecker(data, tmp_path)
+    assert {k: len(f) for k, f in result.problems.items()} == {'boxes of the unturned picture': 2}
+    places = [box_of(np.abs(seen(file).astype(int) - grey) < 50) for grey in (*OBJECTS, 150)]
+    assert [a['bbox'] for a in result.fixed['annotations']] == places
+    assert result.fixed['images'] == images
+    data['annotations'][2:] = [dict(a, id=a['id'] + 2, image_id=2) for a in right['annotations']]
+    assert 'boxes of the unturned picture' not in CocoChecker(data, tmp_path).problems
+
+
 def test_a_frame_that_cannot_be_told_is_not_guessed(tmp_path):
     """The one box fits both frames."""
     picture, file = write(tmp_path, 6, 'jpg')
