@@ -46,6 +46,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--boxes-only', action='store_true', help='for detectors without masks: none is looked at'
     )
+    parser.add_argument(
+        '--trust-sizes',
+        action='store_true',
+        help='where no box tells its frame (turned or resized photos): that of width and height',
+    )
     parser.add_argument('--decode', action='store_true', help='read every pixel: slow and thorough')
     return parser.parse_args()
 
@@ -68,7 +73,7 @@ def check(args: argparse.Namespace) -> int:
         raise CheckError(f'--fix {args.fix} cannot be written: no folder, or one without the right')
     names = dict(_pair(text) for text in args.rename)
     data = rename(read(args.annotations), names)
-    checker = CocoChecker(data, args.images, args.decode, not args.boxes_only)
+    checker = CocoChecker(data, args.images, args.decode, not args.boxes_only, args.trust_sizes)
     fixed, differences, doubts = checker.fixed, '', ''
     if args.like is not None:
         fixed, differences, doubts = compare_categories(checker, args.like, tuple(names.values()))

@@ -1,6 +1,6 @@
 """The objects of an annotation file: boxes, masks, areas."""
 
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from . import masks
 from .entries import Images, Keys
@@ -109,6 +109,12 @@ class Annotations:
             if is_number(annotation.get('area')) and 0 < annotation['area'] <= 1:
                 annotation['area'] *= size[0] * size[1]
             annotation['segmentation'] = _scale(annotation.get('segmentation'), size)
+        elif box is not None and min(box[2:]) > 3:  # pixels: no mask of it lies in 0..1
+            given = annotation.get('segmentation')
+            scaled = _scale(given, size)
+            if scaled != given and all(a is not b for a, b in zip(scaled, given)):
+                self._found('polygon in 0..1', where)
+                annotation['segmentation'] = scaled
         edges = None
         if self._with_masks:
             given = annotation.get('segmentation')
@@ -128,9 +134,12 @@ class Annotations:
             if of_mask is None or min(of_mask[2:]) < 1:
                 return None
             box = of_mask
-        if self._form == 'corners' or (edges and _are_corners(box, edges)):
+        if self._form == 'corners' or (edges and _is_meant_as(_of_corners, box, edges)):
             self._found('box as corners', where)
-            box = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+            box = _of_corners(box)
+        elif edges and _is_meant_as(_of_middle, box, edges):
+            self._found('box by its middle', where)
+            box = _of_middle(box)
         x, y, width, height = box
         left, top = max(x, 0), max(y, 0)
         right, bottom = min(x + width, size[0]), min(y + height, size[1])
@@ -191,7 +200,9 @@ def _scale(segmentation, size: masks.Size):
         return segmentation
     return [
         [n * size[i % 2] for i, n in enumerate(polygon)]
-        if isinstance(polygon, list) and all(is_number(n) and -0.01 <= n <= 1.01 for n in polygon)
+        if isinstance(polygon, list)
+        and polygon
+        and all(is_number(n) and -0.01 <= n <= 1.01 for n in polygon)
         else polygon
         for polygon in segmentation
     ]
@@ -214,13 +225,23 @@ def _is_wrong(area, box: list, mask: Optional[masks.Segmentation], size: masks.S
     return mask is not None and 8 * area < whole and 2 * area + 10 < masks.area(mask, size)
 
 
-def _are_corners(box: list, edges: Tuple[float, ...], pixels: float = 2) -> bool:
-    """The box holds the mask's right and bottom edge where width and height should be."""
+def _is_meant_as(reading: Callable[[list], list], box: list, edges: Tuple[float, ...]) -> bool:
+    """The mask fits the box if it is read so, and not as x, y, width, height."""
+
+    def off(x, y, width, height):
+        return max(abs(a - b) for a, b in zip((x, y, x + width, y + height), edges))
+
+    return off(*reading(box)) <= 2 < off(*box)
+
+
+def _of_corners(box: list) -> list:
+    x, y, right, bottom = box
+    return [x, y, right - x, bottom - y]
+
+
+def _of_middle(box: list) -> list:
     x, y, width, height = box
-    as_sizes = x, y, x + width, y + height
-    return all(abs(a - b) <= pixels for a, b in zip(box, edges)) and any(
-        abs(a - b) > pixels for a, b in zip(as_sizes, edges)
-    )
+    return [x - width / 2, y - height / 2, width, height]
 
 
 def _overlap(box: list, edges: Tuple[float, ...]) -> float:

@@ -28,6 +28,8 @@ class CocoChecker:
         folder (Path, optional): Folder with the pictures. Defaults to None: none is opened.
         every_pixel (bool): Decode every picture. Defaults to False: headers are enough.
         with_masks (bool): Whether every object needs a segmentation. Defaults to True.
+        trust_sizes (bool): Whether boxes that fit the picture's frame as well as that of their
+            image's width and height lie in the latter. Defaults to False: nothing is guessed.
 
     Attributes:
         problems (Dict[str, List[str]]): What was found, by kind (:data:`PROBLEMS`).
@@ -43,6 +45,7 @@ class CocoChecker:
         folder: Optional[Path] = None,
         every_pixel: bool = False,
         with_masks: bool = True,
+        trust_sizes: bool = False,
     ) -> None:
         self.problems: Dict[str, List[str]] = {}
         image_key, category_key = Keys(data['images']), Keys(data['categories'])
@@ -53,7 +56,7 @@ class CocoChecker:
         entries = unique(data['images'], 'image', image_key, self._found)
         self.image_ids = frozenset(image['id'] for image in entries.values())
         boxes = boxes_by_image(data['annotations'] if folder is not None else [], image_key)
-        images = Images(entries, boxes, folder, every_pixel, self._found)
+        images = Images(entries, boxes, folder, every_pixel, trust_sizes, self._found)
         annotations = Annotations(
             [
                 (image_key(a.get('image_id')), category_key(a.get('category_id')), a)

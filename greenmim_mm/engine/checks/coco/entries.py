@@ -126,6 +126,7 @@ class Images:
         boxes (Dict[object, List[list]]): Well-formed boxes by the same keys.
         folder (Path, optional): With the pictures; None opens none.
         every_pixel (bool): Decode every picture.
+        trust_sizes (bool): Whether boxes lie in the frame of width and height where none tells.
         found (Found): Told of every problem.
 
     Attributes:
@@ -139,11 +140,12 @@ class Images:
         boxes: Dict[object, List[list]],
         folder: Optional[Path],
         every_pixel: bool,
+        trust_sizes: bool,
         found: Found,
     ) -> None:
         self.kept: Dict[object, dict] = {}
         self.moves = {}
-        self._found = found
+        self._found, self._trust_sizes = found, trust_sizes
         pictures: Dict[object, Picture] = {}
         for key, image in images.items():
             if not isinstance(image.get('file_name'), str) or not image['file_name']:
@@ -204,6 +206,8 @@ class Images:
             image, picture = self.kept[key], pictures[key]
             stated = (image['width'], image['height'])
             told = votes[move and move.kind] - {None}
+            if self._trust_sizes and not told:
+                told = {'stated'}
             where = '{}: {} x {}, the detector sees {} x {}'.format(
                 image['file_name'], *stated, *picture.size
             )

@@ -39,7 +39,9 @@ PROBLEMS: Dict[str, Problem] = {
     'size differs': Problem('takes the size of the file', use=_KEPT),
     'boxes of the unturned picture': Problem('turns them', 'train test'),
     'boxes of another size': Problem('scales them', 'train test'),
-    'boxes of an unclear frame': Problem('drops the image', use=_KEPT),
+    'boxes of an unclear frame': Problem(
+        'drops the image, or with --trust-sizes takes the frame of width and height', use=_KEPT
+    ),
     'annotation of no image': Problem(_DROP),
     'unknown category': Problem(_DROP),
     'no box': Problem("takes the mask's, or drops the annotation", 'train test'),
@@ -49,6 +51,7 @@ PROBLEMS: Dict[str, Problem] = {
     'box over the border': Problem('cuts the box', use=_KEPT),
     'box in 0..1': Problem('multiplies by the size', 'train test'),
     'box as corners': Problem('turns x2 and y2 into width and height', 'train test'),
+    'box by its middle': Problem('turns the middle into the corner', 'train test'),
     'box and mask disagree': Problem(_DROP, use=_KEPT),
     'no area': Problem('counts the pixels', 'train test'),
     'area 0': Problem('counts the pixels'),
@@ -57,6 +60,7 @@ PROBLEMS: Dict[str, Problem] = {
     'iscrowd is not 0 or 1': Problem('writes 0 or 1', 'train test'),
     'no segmentation': Problem(_DROP, 'train test'),
     'polygon in another form': Problem('writes it as [x, y, x, y, ...]', 'train test'),
+    'polygon in 0..1': Problem('multiplies by the size', 'train test'),
     'degenerate polygon': Problem('drops the polygon'),
     'no segmentation left': Problem(_DROP),
     'RLE of swapped size': Problem('takes the reading that fits the box', 'train test'),

@@ -117,6 +117,7 @@ CASES = {  # name: kind of problem, how it is made, number of findings
         3, box=(35, 1, 9, 5), segmentation=[[35, 1, 40, 1, 40, 6, 35, 6]], area=25)),
     'box in 0..1': (as_relative, 2),
     'box as corners': lambda d, f: first(d, bbox=[2, 3, 12, 13]),
+    'box by its middle': lambda d, f: first(d, bbox=[7, 8, 10, 10]),
     'box and mask disagree': lambda d, f: d['annotations'].append(
         annotation(3, box=(20, 15, 9, 9))),
     'no area': lambda d, f: drop(d, 'area'),
@@ -138,6 +139,8 @@ CASES = {  # name: kind of problem, how it is made, number of findings
         d, segmentation=[2, 3, 12, 3, 12, 13, 2, 13]),
     'polygon in another form: points': lambda d, f: first(
         d, segmentation=[[[2, 3], [12, 3], [12, 13], [2, 13]]]),
+    'polygon in 0..1': lambda d, f: first(d, segmentation=[
+        [n / (40, 30)[i % 2] for i, n in enumerate([2, 3, 12, 3, 12, 13, 2, 13])]]),
     'degenerate polygon': lambda d, f: d['annotations'][0]['segmentation'].append([1, 1, 5, 5]),
     'degenerate polygon: odd': lambda d, f: d['annotations'][0]['segmentation'].append(
         [1, 1, 5, 5, 9, 1, 4]),

@@ -138,6 +138,10 @@ def test_a_frame_that_cannot_be_told_is_not_guessed(tmp_path):
     data['images'][0]['file_name'] = file.name
     result = CocoChecker(data, tmp_path)
     assert 'boxes of an unclear frame' in result.problems and result.fixed['images'] == []
+    result = CocoChecker(data, tmp_path, trust_sizes=True)  # the user tells
+    assert list(result.problems) == ['boxes of the unturned picture']
+    place = box_of(np.abs(seen(file).astype(int) - 150) < 50)
+    assert result.fixed['annotations'][0]['bbox'] == place
     # another photo of the same file tells
     (tmp_path / 'b').mkdir()
     other, second = write(tmp_path / 'b', 8, 'jpg')
