@@ -51,8 +51,8 @@ def test_what_cannot_be_checked_is_an_error(command, files):
     for arguments, message in (
         ((file, folder, '--fix', file), '--fix must name another file'),
         ((file, folder, '--fix', folder), 'a file to write, '),
-        ((file, folder, '--fix', folder / 'no' / 'x.json'), 'x.json cannot be written'),
-        ((file, folder, '--fix', folder / 'a.jpg' / 'x.json'), 'x.json cannot be written'),
+        ((file, folder, '--fix', folder / 'no' / 'x.json'), 'no is no folder'),
+        ((file, folder, '--fix', folder / 'a.jpg' / 'x.json'), 'a.jpg is no folder'),
         ((file, folder, '--rename', 'x'), "takes OLD=NEW, two names of a category, got 'x'"),
         ((file, folder, '--rename', 'q=x'), "no category 'q' to rename; there are x"),
         ((folder / 'no.json', folder), 'no.json is not there'),

@@ -64,13 +64,8 @@ def check(args: argparse.Namespace) -> int:
         raise CheckError(f'{args.images} is no folder')
     if args.fix is not None and args.fix.resolve() == args.annotations.resolve():
         raise CheckError('--fix must name another file: the original is kept')
-    if args.fix is not None and args.fix.is_dir():
-        raise CheckError(f'--fix must name a file to write, {args.fix} is a folder')
-    if args.fix is not None and not (
-        args.fix.parent.is_dir()
-        and os.access(args.fix if args.fix.exists() else args.fix.parent, os.W_OK)
-    ):
-        raise CheckError(f'--fix {args.fix} cannot be written: no folder, or one without the right')
+    if args.fix is not None:
+        _check_target(args.fix)
     names = dict(_pair(text) for text in args.rename)
     data = rename(read(args.annotations), names)
     checker = CocoChecker(data, args.images, args.decode, not args.boxes_only, args.trust_sizes)
@@ -102,6 +97,16 @@ def check(args: argparse.Namespace) -> int:
         kept = ', '.join(f'{len(fixed[key])} {key}' for key in ('images', 'annotations'))
         print(f'\nwritten: {args.fix} with {kept}')
     return int(bool(checker.problems or differences))
+
+
+def _check_target(path: Path) -> None:
+    """Before the work: the mended copy can be written."""
+    if path.is_dir():
+        raise CheckError(f'--fix must name a file to write, {path} is a folder')
+    if not path.parent.is_dir():
+        raise CheckError(f'--fix {path} cannot be written: {path.parent} is no folder')
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise CheckError(f'--fix {path} cannot be written: you have no right to')
 
 
 def _pair(text: str) -> Tuple[str, str]:

@@ -182,8 +182,9 @@ def _compare_names(
     if left:
         told = f'{file.path}: not in classes and left out: {some(left)}'
         for name in left:
-            for near in get_close_matches(str(name).lower(), {n.lower(): n for n in empty}, 1):
-                right = next(n for n in empty if n.lower() == near)
+            plain = {str(word).lower(): word for word in empty}
+            for near in get_close_matches(str(name).lower(), plain, 1):
+                right = plain[near]
                 told += (
                     f'\n{name!r} is near {right!r}, which has no object. If they are one class:\n'
                     f'    {_TOOL} {file.path} {source.pictures} '
@@ -223,8 +224,9 @@ def _report_problems(
             'to compare predictions with',
         )
     found: Dict[str, Dict[str, Sequence[str]]] = {}
-    for kind in problems.keys() - stops.keys():
-        found.setdefault(PROBLEMS[kind].use, {})[kind] = problems[kind]
+    for kind, places in problems.items():
+        if kind not in stops:
+            found.setdefault(PROBLEMS[kind].use, {})[kind] = places
     for level, means, kinds in (
         ('error', 'this would end the run, or spoil its result', stops),
         *(('warning', means, kinds) for means, kinds in found.items()),

@@ -27,7 +27,7 @@ def rename(data: dict, names: Dict[str, str]) -> dict:
     categories = [
         {**c, 'name': names.get(str(c.get('name')), c.get('name'))} for c in data['categories']
     ]
-    return {**data, 'categories': categories}
+    return {**data, 'categories': categories} if names else data
 
 
 def compare_categories(

@@ -1,7 +1,7 @@
 """Reading an annotation file; its ids, categories and images."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional
 
@@ -67,11 +67,12 @@ class Keys:
     """
 
     def __init__(self, entries: Iterable[dict]) -> None:
-        forms = defaultdict(set)
-        for entry in entries:
-            key = number(entry.get('id'))
-            forms[key].add(self._exact(entry.get('id'), key))
-        self._several = {key for key, of_key in forms.items() if len(of_key) > 1}
+        ids = [entry.get('id') for entry in entries]
+        texts = {value for value in ids if isinstance(value, str)}
+        forms = Counter(map(number, texts))
+        if texts:
+            forms.update({number(value) for value in ids if not isinstance(value, str)})
+        self._several = {key for key, times in forms.items() if times > 1}
 
     def __call__(self, value):
         key = number(value)
