@@ -11,6 +11,7 @@ from .brightness import (
     black_and_white,
     deep_colours,
     deep_values,
+    is_deep_grey,
     seen_range,
 )
 from .errors import PictureError, ValueRangeError
@@ -44,7 +45,7 @@ class Brightness:
             ValueRangeError: If they have no scale, with the name of the picture and the option.
         """
         colour = ';16' in opened.raw and not opened.image.mode.startswith('I')
-        if not (colour or opened.image.mode.startswith(('I', 'F'))):
+        if not (colour or is_deep_grey(opened.image)):
             return
         self.number += 1
         if self.number > _READ:
