@@ -134,6 +134,15 @@ def seen_range(values: np.ndarray) -> Tuple[float, float]:
     return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
+def share_outside(values: np.ndarray, low: float, high: float) -> float:
+    """Share of the values that a range makes plain black or white; all, if no level is left."""
+    smallest, largest = seen_range(values)
+    levels = np.rint(fraction(np.array([smallest, largest]), low, high) * 255)
+    if levels[0] == levels[1] in (0, 255) and smallest < largest:
+        return 1.0
+    return float(np.mean((values < low) | (values > high)))
+
+
 def fraction(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """From black (0) to white (1); NaN stays NaN."""
     return ((values.astype(np.float64) - low) / (high - low)).clip(0, 1)
