@@ -256,6 +256,23 @@ def find_images(folder: Source, extensions: Sequence[str] = EXTENSIONS) -> List[
     return search._new(search._of_folder(osp.expanduser(os.fspath(folder))))
 
 
+def as_sources(data_root: Union[Source, Sequence[Source]]) -> List[Source]:
+    """What is named, as a list.
+
+    Raises:
+        PictureError: If it is no path and no sequence of paths, or names none.
+    """
+    several = isinstance(data_root, (list, tuple))
+    sources = list(data_root) if several else [data_root]
+    text = 'data_root must name a folder, a list file or a picture, or several of them'
+    if not sources:
+        raise PictureError(f'{text}, got none')
+    for source in sources:
+        if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
+            raise PictureError(f'{text}, got {source!r}. A folder whose name is a number: ./NAME')
+    return sources
+
+
 def find_pictures(
     sources: Union[Source, Sequence[Source]], extensions: Sequence[str] = EXTENSIONS
 ) -> Tuple[Dict[str, List[str]], Search]:
@@ -269,11 +286,8 @@ def find_pictures(
         FileNotFoundError: If a source, or a file of a list, is not there.
         PictureError: If a source holds no picture or cannot be read, or there is none.
     """
-    sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    if not sources:
-        raise PictureError('data_root must name a folder, a list file or a picture, got none')
     search = Search(extensions)
     found: Dict[str, List[str]] = {}
-    for source in sources:
+    for source in as_sources(sources):
         found.setdefault(os.fspath(source), []).extend(search.of(source))
     return found, search

@@ -140,8 +140,14 @@ def test_only_broken_pictures_end_before_training(images):
 def test_what_is_missing_is_named(images):
     with pytest.raises(FileNotFoundError, match=r'neither a folder nor a list file: .*/gone'):
         UnlabelledImages(str(images / 'gone'), pipeline=[])
-    with pytest.raises(ValueError, match=r'data_root must name a folder, a list .* got none'):
-        UnlabelledImages([], pipeline=[])
+    for sources, words in (([], 'got none'), (None, 'got None'), ({'a': 1}, "got {'a': 1}"),
+                           ('', "got ''"), (2024, 'got 2024. A folder whose name is a number: ./'),
+                           ([images, 7], 'got 7'), ([images, None], 'got None')):  # fmt: skip
+        with pytest.raises(
+            ValueError, match=r'data_root must name a folder, .*\.data_root'
+        ) as said:
+            UnlabelledImages(sources, pipeline=[])
+        assert words in str(said.value)
     (images / 'list.txt').write_text('a/1.jpg\na/9.jpg\n')
     with pytest.raises(FileNotFoundError, match=r'1 of 2 files of .*list\.txt .* first .*a/9\.jpg'):
         UnlabelledImages(str(images / 'list.txt'), pipeline=[])
