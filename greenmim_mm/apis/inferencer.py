@@ -1,7 +1,7 @@
 """What a pre-trained model makes of the hidden part of an image."""
 
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Union
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 import mmcv
 import numpy as np
@@ -9,11 +9,13 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..compat.safe_load import load_checkpoint_file, weights_of
-from ..datasets import EXTENSIONS, find_images
+from ..datasets import EXTENSIONS, PictureError, ValueRangeError, find_images
+from ..datasets.sources import printable
 from ..models.utils import load_and_compare
 from ..registry import MODELS
 from ..sparsity import Purpose, RandomMasking
@@ -129,6 +131,8 @@ class GreenMIMInferencer(BaseInferencer):
         show_progress: bool = False,
     ) -> None:
         self.img_size = img_size
+        self._in_folder = False
+        self._broken: Dict[str, str] = {}  # path -> reason
         super().__init__(model, weights, device, 'mmpretrain', show_progress)
 
     def __call__(
@@ -145,7 +149,8 @@ class GreenMIMInferencer(BaseInferencer):
         Args:
             inputs (str | np.ndarray | Sequence): Files, a folder of any depth, or arrays of
                 shape H x W x C (BGR for three channels; H x W for one). Files are read as the
-                config's training images are.
+                config's training images are. One of a folder that cannot be read is left out and
+                named in the log.
             batch_size (int): Images at once. Defaults to 8.
             seed (int): Of the masks. Defaults to 0.
             mask_ratio (float, optional): Share of hidden units. Defaults to None, the model's.
@@ -154,7 +159,11 @@ class GreenMIMInferencer(BaseInferencer):
 
         Returns:
             dict: ``predictions``, a list of :class:`Reconstruction`; ``visualization``, a list
-            of RGB pictures with the four parts side by side.
+            of RGB pictures with the four parts side by side; ``left_out``, from the paths of a
+            folder's pictures that cannot be read to the reasons.
+
+        Raises:
+            PictureError: If a file that was named, or every picture of a folder, cannot be read.
         """
         return super().__call__(
             inputs, batch_size=batch_size, seed=seed, mask_ratio=mask_ratio, show=show,
@@ -182,7 +191,9 @@ class GreenMIMInferencer(BaseInferencer):
         return None
 
     def _inputs_to_list(self, inputs: Union[Input, Sequence[Input]]) -> list:
-        if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
+        self._broken = {}
+        self._in_folder = isinstance(inputs, (str, Path)) and Path(inputs).is_dir()
+        if self._in_folder:
             found = find_images(str(inputs))
             if not found:
                 raise ValueError(f'no image ({", ".join(EXTENSIONS)}) below {inputs}')
@@ -191,17 +202,44 @@ class GreenMIMInferencer(BaseInferencer):
 
     def preprocess(self, inputs: list, batch_size: int = 1, **kwargs) -> Iterator[Tensor]:
         """Batches of images in 0..255, B x C x H x W; three channels are BGR."""
-        for start in range(0, len(inputs), batch_size):
-            batch = []
-            for image in inputs[start : start + batch_size]:
-                if isinstance(image, np.ndarray):
-                    data = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
-                else:
-                    data = self.load(dict(img_path=str(image)))
-                batch.append(self.pipeline(data)['inputs'])
-                name = 'array' if isinstance(image, np.ndarray) else str(image)
-                check_channels(self.model, batch[-1], name)
+        batch = []
+        for image in inputs:
+            if isinstance(image, np.ndarray):
+                data = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+            else:
+                data = self._read(str(image))
+                if data is None:
+                    continue
+            batch.append(self.pipeline(data)['inputs'])
+            name = 'array' if isinstance(image, np.ndarray) else str(image)
+            check_channels(self.model, batch[-1], name)
+            if len(batch) == batch_size:
+                yield torch.stack(batch)
+                batch = []
+        if batch:
             yield torch.stack(batch)
+        if self._broken and len(self._broken) == len(inputs):
+            path, reason = next(iter(self._broken.items()))
+            raise PictureError(
+                f'none of {len(inputs):,} pictures can be read, first {printable(path)} ({reason})'
+            )
+
+    def _read(self, path: str) -> Optional[dict]:
+        """A picture; None if it lies in the folder that was named and cannot be read."""
+        try:
+            return self.load(dict(img_path=path))
+        except ValueRangeError:  # the setting is wrong, not the picture
+            raise
+        except Exception as error:
+            reason = str(error.__cause__ or error)
+            message = f'image {printable(path)} cannot be read ({reason})'
+            if not self._in_folder:
+                raise PictureError(
+                    f'{message}; leave it out, or name a folder: broken ones are left out there'
+                ) from error
+        self._broken[path] = reason
+        MMLogger.get_current_instance().warning(f'{message}; it is left out')
+        return None
 
     def forward(
         self, inputs: Tensor, seed: int = 0, mask_ratio: Optional[float] = None
@@ -216,6 +254,8 @@ class GreenMIMInferencer(BaseInferencer):
         out_dir: Optional[str] = None,
     ) -> List[np.ndarray]:
         pictures = [prediction.picture() for prediction in preds]
+        if self._in_folder:
+            inputs = [path for path in inputs if path not in self._broken]
         for number, (image, picture) in enumerate(zip(inputs, pictures)):
             stem = 'array' if isinstance(image, np.ndarray) else Path(image).stem
             if out_dir is not None:  # numbered: names of different folders may be equal
@@ -231,4 +271,4 @@ class GreenMIMInferencer(BaseInferencer):
         visualization: List[np.ndarray],
         return_datasamples: bool = False,
     ) -> dict:
-        return dict(predictions=preds, visualization=visualization)
+        return dict(predictions=preds, visualization=visualization, left_out=self._broken)

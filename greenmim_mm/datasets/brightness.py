@@ -9,17 +9,14 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from .errors import ValueRangeError
-from .opening import Opened
-
-# numbers of the TIFF standard
-_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-_UNSIGNED, _SIGNED = 1, 2
+from .opening import BITS, PHOTOMETRIC, SAMPLE_FORMAT, SIGNED, UNSIGNED, Opened
 
 
 class DeepValues(NamedTuple):
-    """Grey values of more than 8 bits.
+    """Grey values of more than 8 bits, or of 8 bits with a sign.
 
     Attributes:
         values (np.ndarray): Of shape H x W.
@@ -54,19 +51,31 @@ def check_value_range(value_range: Optional[Sequence[float]]) -> Optional[Tuple[
     return low, high
 
 
+def has_sign(image: Image.Image) -> bool:
+    """Whether a TIFF holds integers with a sign."""
+    tags = getattr(image, 'tag_v2', {})
+    return tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == SIGNED
+
+
+def is_deep_grey(image: Image.Image) -> bool:
+    """Whether a picture holds grey values that need a scale to become 8 bits without a sign."""
+    return image.mode.startswith(('I', 'F')) or has_sign(image)
+
+
 def deep_values(opened: Opened) -> Optional[DeepValues]:
-    """Grey values of a picture of more than 8 bits as the file holds them; None for 8 bits."""
+    """Grey values that need a scale as the file holds them; None for 8 bits without a sign."""
     image = opened.image
-    if not image.mode.startswith(('I', 'F')):
+    if not is_deep_grey(image):
         return None
     values = np.asarray(image)
+    if values.dtype == np.uint8:  # Pillow has no type with a sign for 8 bits
+        return DeepValues(values.view(np.int8), 'int8', None, False)
     tags = getattr(image, 'tag_v2', {})
-    inverted = tags.get(_PHOTOMETRIC) == 0
+    inverted = tags.get(PHOTOMETRIC) == 0
     if image.mode == 'F':
         return DeepValues(values, 'float', (0.0, 1.0), inverted)
     if tags:  # TIFF says what it holds
-        bits = tags.get(_BITS, (32,))[0]
-        signed = tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] == _SIGNED
+        bits, signed = tags.get(BITS, (32,))[0], has_sign(image)
     else:
         signed = image.format not in ('PNG', 'PPM') and image.mode == 'I'
         bits = 32 if signed else 16
@@ -123,6 +132,15 @@ def seen_range(values: np.ndarray) -> Tuple[float, float]:
     if values.dtype.kind == 'f':
         values = values[~np.isnan(values)]
     return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+
+
+def share_outside(values: np.ndarray, low: float, high: float) -> float:
+    """Share of the values that a range makes plain black or white; all, if no level is left."""
+    smallest, largest = seen_range(values)
+    levels = np.rint(fraction(np.array([smallest, largest]), low, high) * 255)
+    if levels[0] == levels[1] in (0, 255) and smallest < largest:
+        return 1.0
+    return float(np.mean((values < low) | (values > high)))
 
 
 def fraction(values: np.ndarray, low: float, high: float) -> np.ndarray:

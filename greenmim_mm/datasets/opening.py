@@ -4,15 +4,23 @@ import contextlib
 import threading
 from functools import cache
 from importlib import import_module
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, Mapping, NamedTuple, Optional
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from .errors import PictureError
 
 # 3 GB as RGB; Pillow's own limit, 179 million, is for pictures that strangers upload
 MAX_PIXELS = 1_000_000_000
 MAX_TEXT = 2**28  # bytes of text and colour profile in a PNG; Pillow's own limit is 1 MiB
 
 _ORIENTATION = 274  # EXIF
+# numbers of the TIFF standard
+WIDTH, BITS, PHOTOMETRIC, CHANNELS, PLANES, SAMPLE_FORMAT = 256, 258, 262, 277, 284, 339
+UNSIGNED, SIGNED = 1, 2
+_SEPARATE = 2
+_TYPES = {1: 'uint', 2: 'int', 3: 'float', 5: 'complex int', 6: 'complex float'}
 
 
 class Opened(NamedTuple):
@@ -79,6 +87,7 @@ def open_picture(file, max_pixels: Optional[int] = MAX_PIXELS, pixels: bool = Tr
 
     Raises:
         ValueError: If the picture has more pixels; Pillow's own errors for what it cannot read.
+        PictureError: If it is a kind of TIFF that Pillow would read wrongly.
     """
     try:
         return _open(file, max_pixels, pixels)
@@ -86,7 +95,10 @@ def open_picture(file, max_pixels: Optional[int] = MAX_PIXELS, pixels: bool = Tr
         _register_plugins()
         if hasattr(file, 'seek'):
             file.seek(0)
-        return _open(file, max_pixels, pixels)
+        try:
+            return _open(file, max_pixels, pixels)
+        except UnidentifiedImageError as error:
+            raise UnidentifiedImageError(_why_unknown(file)) from error
     except (Image.DecompressionBombError, ValueError) as error:
         if isinstance(error, ValueError) and 'MAX_TEXT' not in str(error):
             raise
@@ -98,6 +110,16 @@ def open_picture(file, max_pixels: Optional[int] = MAX_PIXELS, pixels: bool = Tr
 
 def _open(file, max_pixels: Optional[int], pixels: bool) -> Opened:
     image = Image.open(file)
+    tags = getattr(image, 'tag_v2', {})
+    if (
+        tags.get(PLANES) == _SEPARATE
+        and max(tags.get(BITS, (8,))) > 8
+        and len(image.getbands()) > 1
+    ):
+        raise PictureError(  # neither Pillow nor OpenCV puts these bytes together
+            f'TIFF of {_kind_of_tiff(tags)} in separate planes: save it with the channels of each '
+            'pixel together (PlanarConfiguration 1), or with 8 bits per channel'
+        )
     width, height = image.size
     if max_pixels is not None and width * height > max_pixels:
         raise ValueError(
@@ -111,6 +133,41 @@ def _open(file, max_pixels: Optional[int], pixels: bool) -> Opened:
     if pixels:
         image.load()
     return Opened(image, raw, largest, orientation)
+
+
+def _kind_of_tiff(tags: Mapping) -> str:
+    """Its type and channels, for example 'float64 in 1 channel'."""
+    bits = '/'.join(str(number) for number in dict.fromkeys(tags.get(BITS, (1,))))
+    form = tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
+    channels = tags.get(CHANNELS, 1)
+    plural = '' if channels == 1 else 's'
+    return f'{_TYPES.get(form, "type unknown ")}{bits} in {channels} channel{plural}'
+
+
+def _why_unknown(file) -> str:
+    """Why Pillow cannot identify a file, and what to do about it."""
+    with contextlib.ExitStack() as stack:
+        if not hasattr(file, 'seek'):
+            file = stack.enter_context(open(file, 'rb'))
+        file.seek(0)
+        start = file.read(16)
+        if not start:
+            return 'the file is empty'
+        if start[:4] not in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
+            return 'of no format that Pillow knows, or with a broken beginning'
+        try:
+            tags = ImageFileDirectory_v2(start if b'+' in start[:4] else start[:8])
+            file.seek(tags.next)
+            tags.load(file)
+            kind = _kind_of_tiff(tags) if WIDTH in tags else None
+        except Exception:
+            kind = None
+    if kind is None:
+        return 'a TIFF with broken tags'
+    return (
+        f'a TIFF of {kind}, which Pillow does not read: save it as grey (uint8, uint16, int16, '
+        'int32 or float32) or as colour (uint8 or uint16)'
+    )
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -3,8 +3,7 @@
 import os
 import os.path as osp
 import stat
-from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tuple, Union
 
 from .errors import PictureError
 from .formats import (
@@ -15,6 +14,7 @@ from .formats import (
     how_to_read,
     unread_extension,
 )
+from .left_out import LeftOut, printable
 from .list_files import LISTS, read_list
 
 # what Synology, macOS and Windows leave behind
@@ -23,35 +23,12 @@ _HIDDEN = ('@eaDir', '__MACOSX', '$RECYCLE.BIN', '#recycle')
 Source = Union[str, os.PathLike]
 
 
-def printable(path: str) -> str:
-    """A path for a message, whatever bytes its name holds."""
-    return os.fsencode(path).decode('utf-8', 'backslashreplace')
-
-
 class Found(NamedTuple):
-    """A picture: the path under which it was found, and that of the real file."""
+    """A picture: the path under which it was found, that of the real file, and its number."""
 
     path: str
     real: str
-
-
-class LeftOut:
-    """What a search has left out: how often, and the first of each kind."""
-
-    def __init__(self) -> None:
-        self.numbers: Counter = Counter()
-        self.first: Dict[str, str] = {}
-
-    def add(self, kind: str, path: str) -> None:
-        """Count one more."""
-        self.numbers[kind] += 1
-        self.first.setdefault(kind, path)
-
-    def __str__(self) -> str:
-        return '; '.join(
-            f'{number:,} {kind} (first {printable(self.first[kind])})'
-            for kind, number in self.numbers.most_common()
-        )
+    inode: int
 
 
 class Search:
@@ -71,6 +48,8 @@ class Search:
         self.left_out = LeftOut()
         self.unread = LeftOut()
         self._seen: Set[str] = set()
+        self._inodes: Dict[int, str] = {}  # number -> first real file that has it
+        self._linked: Set[Tuple[int, int]] = set()
 
     def of(self, source: Source) -> List[str]:
         """Paths of the pictures of a source that no source before it had.
@@ -86,14 +65,32 @@ class Search:
         found = list(self._of(source))
         if not found:
             raise PictureError(self._nothing(source))
+        return self._new(found)
+
+    def _new(self, found: Iterable[Found]) -> List[str]:
+        """Paths of what was not found before; counts the others."""
         new = []
-        for path, real in found:
-            if real in self._seen:
+        for path, real, inode in found:
+            if real in self._seen or self._is_hard_link(real, inode):
                 self.left_out.add('names of pictures that are there already', path)
             else:
-                self._seen.add(real)
                 new.append(path)
+            self._seen.add(real)
         return new
+
+    def _is_hard_link(self, real: str, inode: int) -> bool:
+        """Whether a file was found before under another name that is as real."""
+        first = self._inodes.setdefault(inode, real)
+        if first == real:
+            return False
+        status = os.stat(real)  # a number is enough to ask, not to know: disks count for themselves
+        if status.st_nlink < 2:
+            return False
+        other, file = os.stat(first), (status.st_dev, status.st_ino)
+        self._linked.add((other.st_dev, other.st_ino))
+        known = file in self._linked
+        self._linked.add(file)
+        return known
 
     def _of(self, source: str) -> Iterator[Found]:
         if osp.isdir(source):
@@ -101,7 +98,7 @@ class Search:
         if not osp.isfile(source):
             raise FileNotFoundError(f'neither a folder nor a list file: {printable(source)}')
         if extension_of(source, self.extensions):
-            return iter([Found(source, osp.realpath(source))])
+            return iter([Found(source, osp.realpath(source), os.stat(source).st_ino)])
         if not extension_of(source, LISTS):
             self._refuse(source, printable(source))
         return self._of_list(source)
@@ -138,10 +135,8 @@ class Search:
                 folder, name = osp.split(path)
                 if folder not in real_folders:
                     real_folders[folder] = osp.realpath(folder)
-                linked = osp.islink(path)
-                yield Found(
-                    path, osp.realpath(path) if linked else osp.join(real_folders[folder], name)
-                )
+                real = osp.join(real_folders[folder], name)
+                yield Found(path, osp.realpath(path) if osp.islink(path) else real, status.st_ino)
         if missing:
             raise FileNotFoundError(
                 f'{len(missing):,} of {number:,} files of {printable(file)} are not there, first '
@@ -165,7 +160,7 @@ class Search:
         What is really there is taken under its own name; linked folders come after it, each
         once, so that a link to a folder above does not go round in circles.
         """
-        found: Dict[str, str] = {}  # real file -> path
+        found: Dict[str, Found] = {}  # by real file
         linked_files: List[str] = []
         linked_folders: List[str] = []
         waiting = [(folder, osp.realpath(folder))]
@@ -189,7 +184,8 @@ class Search:
                 elif linked:
                     linked_files.append(entry.path)
                 else:
-                    found[osp.join(real, entry.name)] = entry.path
+                    file = osp.join(real, entry.name)
+                    found[file] = Found(entry.path, file, entry.inode())
             linked_folders.sort()
         for path in sorted(linked_files):
             real = osp.realpath(path)
@@ -198,8 +194,8 @@ class Search:
             elif real in found:
                 self.left_out.add('names of pictures that are there already', path)
             else:
-                found[real] = path
-        return sorted(Found(path, real) for real, path in found.items())
+                found[real] = Found(path, real, os.stat(real).st_ino)
+        return sorted(found.values())
 
     def _entries(self, folder: str) -> Iterator[os.DirEntry]:
         """Folders and pictures that lie in a folder; counts what is left out."""
@@ -257,7 +253,24 @@ def find_images(folder: Source, extensions: Sequence[str] = EXTENSIONS) -> List[
     Links are followed; hidden names are left out.
     """
     search = Search(extensions)
-    return [path for path, _ in search._of_folder(osp.expanduser(os.fspath(folder)))]
+    return search._new(search._of_folder(osp.expanduser(os.fspath(folder))))
+
+
+def as_sources(data_root: Union[Source, Sequence[Source]]) -> List[Source]:
+    """What is named, as a list.
+
+    Raises:
+        PictureError: If it is no path and no sequence of paths, or names none.
+    """
+    several = isinstance(data_root, (list, tuple))
+    sources = list(data_root) if several else [data_root]
+    text = 'data_root must name a folder, a list file or a picture, or several of them'
+    if not sources:
+        raise PictureError(f'{text}, got none')
+    for source in sources:
+        if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
+            raise PictureError(f'{text}, got {source!r}. A folder whose name is a number: ./NAME')
+    return sources
 
 
 def find_pictures(
@@ -273,11 +286,8 @@ def find_pictures(
         FileNotFoundError: If a source, or a file of a list, is not there.
         PictureError: If a source holds no picture or cannot be read, or there is none.
     """
-    sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    if not sources:
-        raise PictureError('data_root must name a folder, a list file or a picture, got none')
     search = Search(extensions)
     found: Dict[str, List[str]] = {}
-    for source in sources:
+    for source in as_sources(sources):
         found.setdefault(os.fspath(source), []).extend(search.of(source))
     return found, search

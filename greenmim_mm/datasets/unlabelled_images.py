@@ -1,6 +1,5 @@
 """Images without labels, from wherever they lie."""
 
-import os
 from typing import List, Sequence, Union
 
 from mmengine.dataset import BaseDataset
@@ -45,8 +44,7 @@ class UnlabelledImages(BaseDataset):
         sample: int = 200,
         **kwargs,
     ) -> None:
-        single = isinstance(data_root, (str, os.PathLike))
-        self.sources = [data_root] if single else list(data_root)
+        self.sources = data_root
         self.extensions = check_extensions(extensions)
         self.sample = sample
         super().__init__(**kwargs)

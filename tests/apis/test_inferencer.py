@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from PIL import Image
 
 from greenmim_mm.apis import GreenMIMInferencer
+from greenmim_mm.datasets import PictureError
 from greenmim_mm.registry import MODELS
 
 CONFIG = 'configs/greenmim/swin_demo_pretrain.py'
@@ -177,3 +179,45 @@ def test_swapping_colours_of_grey_images_is_refused():
     cfg.model.data_preprocessor.to_rgb = True
     with pytest.raises(ValueError, match=r'to_rgb must be False .* got head\.in_channels=1'):
         MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize('kind', ['LoadImage', 'LoadImageFromFile'])
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_broken_pictures_of_a_folder_are_left_out_and_named(
+    checkpoint, folder, tmp_path, caplog, kind, batch_size
+):
+    """The first one ended the run, with advice that the config followed already."""
+    cfg = tiny_config()
+    cfg.train_dataloader.dataset.pipeline[0] = dict(
+        type='greenmim_mm.LoadImage' if kind == 'LoadImage' else kind
+    )
+    whole = (folder / 'a.jpg').read_bytes()
+    (folder / 'a.jpg').write_bytes(b'hello')
+    (folder / 'b.jpg').write_bytes(b'')
+    inferencer = GreenMIMInferencer(cfg, checkpoint, device='cpu')
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    results = inferencer(str(folder), batch_size, out_dir=str(tmp_path / 'out'))
+    logger.removeHandler(caplog.handler)
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['0000_c.png',
+                                                                          '0001_b.png']  # fmt: skip
+    exact = np.asarray(Image.open(folder / 'deep/er/b.png'))
+    assert np.array_equal(results['predictions'][1].original, exact)
+    assert list(results['left_out']) == [f'{folder}/a.jpg', f'{folder}/b.jpg']
+    said = [text for text in caplog.messages if 'cannot be read' in text]
+    assert len(said) == 2 and f'image {folder}/a.jpg cannot be read (' in said[0]
+    with pytest.raises(PictureError, match=r'a\.jpg cannot be read \(.*\); leave it out') as error:
+        inferencer([str(folder / 'c.bmp'), str(folder / 'a.jpg')])
+    assert 'on_error' not in str(error.value)
+    for name in ('c.bmp', 'deep/er/b.png'):
+        (folder / name).write_bytes(b'hello')
+    with pytest.raises(PictureError, match=r'none of 4 pictures can be read, first .*a\.jpg \('):
+        inferencer(str(folder))
+    (folder / 'a.jpg').write_bytes(whole)  # nothing is remembered
+    assert len(inferencer(str(folder / 'a.jpg'))['predictions']) == 1
+
+
+def test_a_brightness_without_a_scale_is_never_left_out(checkpoint, folder):
+    Image.fromarray(np.array([[-3, 900]], np.int32)).save(folder / 'depth.tif')
+    with pytest.raises(PictureError, match=r'depth\.tif: int32 with values from -3 to 900'):
+        GreenMIMInferencer(tiny_config(), checkpoint, device='cpu')(str(folder))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from greenmim_mm.datasets.shared_set import SharedSet
-from greenmim_mm.datasets.sources import find_images, find_pictures
+from greenmim_mm.datasets.sources import Search, find_images, find_pictures
 
 
 @pytest.fixture
@@ -45,7 +45,35 @@ def test_overlapping_sources_count_a_file_once(folder, tmp_path):
     paths = [path for new in found.values() for path in new]
     assert len(paths) == len({os.path.realpath(path) for path in paths}) == 32
     assert [len(new) for new in found.values()] == [8, 2, 22, 0]
-    assert search.left_out.numbers['names of pictures that are there already'] == 1 + 10 + 1
+    # the 8 of folder 1, 0/00 and 2/02, 3/03: each once, however often it is named
+    assert search.left_out.numbers['names of pictures that are there already'] == 8 + 2 + 1
+
+
+def test_overlapping_sources_count_what_is_left_out_and_not_read_once(folder):
+    for name in ('a.heic', '.hidden.png'):
+        (folder / '1' / name).write_bytes(b'x')
+    (folder / '1' / 'gone.png').symlink_to('nowhere.png')
+    (folder / 'up').symlink_to(folder / '1')
+    _, search = find_pictures([folder, folder / '1', folder / 'up'])
+    assert dict(search.unread.numbers) == {'.heic': 1}
+    assert search.left_out.numbers['hidden files'] == search.left_out.numbers['links to nothing']
+    assert search.left_out.numbers['hidden files'] == 1
+
+
+def test_a_hard_link_is_no_second_picture(folder, tmp_path, monkeypatch):
+    (tmp_path / 'list.txt').write_text('root/0/00.png\nroot/0/again.png\n')
+    os.link(folder / '0' / '00.png', folder / '0' / 'again.png')
+    os.link(folder / '0' / '00.png', folder / '3' / 'again.png')
+    for source in (folder, [folder / '3', folder], [tmp_path / 'list.txt', folder]):
+        found, search = find_pictures(source)
+        assert sum(map(len, found.values())) == 32
+        assert search.left_out.numbers['names of pictures that are there already'] >= 2
+    assert len(find_images(folder)) == 32
+    # file systems that number nothing, or all alike
+    monkeypatch.setattr(Search, '_of_folder', lambda self, folder, real=Search._of_folder: [
+        found._replace(inode=0) for found in real(self, folder)
+    ])  # fmt: skip
+    assert len(find_images(folder)) == 32
 
 
 def test_folders_that_may_not_be_read_are_counted(folder, monkeypatch):

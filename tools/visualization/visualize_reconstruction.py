@@ -47,6 +47,8 @@ def main() -> None:
     )  # fmt: skip
     if args.out_dir is not None:
         print(f'written: {len(results["predictions"])} pictures in {args.out_dir}')
+    if results['left_out']:
+        print(f'left out: {len(results["left_out"])} that cannot be read, named above')
 
 
 if __name__ == '__main__':

@@ -57,6 +57,12 @@ def _paths(cfg: dict) -> List[str]:
     return [root] * bool(root) + [osp.join(root, name) for name in named]
 
 
+def _no_path(root: object) -> list:
+    """What is no path in a ``data_root``, which may be None: most data sets need none."""
+    roots = root if isinstance(root, (list, tuple)) else [] if root is None else [root]
+    return [each for each in roots if not isinstance(each, (str, os.PathLike))]
+
+
 def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> List[Finding]:
     """Look for the files and folders of all data sets that a run reads.
 
@@ -75,6 +81,16 @@ def check_datasets(cfg: Config, loaders: Tuple[str, ...]) -> List[Finding]:
         for key, dataset in leaf_datasets(cfg[loader], loader):
             if dataset.get('download', 'CIFAR' in str(dataset.get('type'))):
                 continue  # MMPretrain fetches what is missing
+            wrong = _no_path(dataset.get('data_root'))
+            if wrong:
+                findings.append(
+                    Finding(
+                        'error',
+                        f'{key}.data_root must be a path, or several for UnlabelledImages, got '
+                        f'{wrong[0]!r}. A folder whose name is a number: ./NAME',
+                    )
+                )
+                continue
             missing = [
                 path
                 for path in _paths(dataset)

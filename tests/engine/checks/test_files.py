@@ -50,6 +50,19 @@ def test_path_objects(tmp_path):
         assert f'data set not found: {tmp_path}/no ' in finding.message
 
 
+@pytest.mark.parametrize('root', [2024, 0, True, 2.5, {'a': 'b'}, ['x', 7], [None]])
+@pytest.mark.parametrize('kind', ['UnlabelledImages', 'CocoDataset'])
+def test_a_root_that_is_no_path(root, kind):
+    """A folder 2024 ended with a traceback: mmengine reads a number from the command line."""
+    cfg = loader(type=kind, data_root=root)
+    (finding,) = check_datasets(cfg, ('train_dataloader',))
+    wrong = root[-1] if isinstance(root, list) else root
+    assert finding.level == 'error'
+    assert 'train_dataloader.dataset.data_root must be a path' in finding.message
+    assert f'got {wrong!r}. A folder whose name is a number: ./NAME' in finding.message
+    assert check_datasets(loader(type=kind, data_root=None), ('train_dataloader',)) == []
+
+
 def test_wrapped_and_concatenated_sets(tmp_path):
     inner = dict(type='CocoDataset', data_root=str(tmp_path / 'no'))
     good = dict(type='CocoDataset', data_root=str(tmp_path))
