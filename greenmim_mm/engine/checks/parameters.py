@@ -196,12 +196,12 @@ def unfit_text(value: object, annotation: object, current: object = None) -> Opt
         >>> unfit_text('a', Optional[float]), unfit_text('no', bool), unfit_text('a', str)
         ('a number', 'True or False', None)
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(current, str):  # annotations may be wrong
         return None
     kinds = _kinds(annotation)
     if kinds and kinds <= {'int', 'float', 'bool', 'Tensor'}:
         return 'True or False' if kinds == {'bool'} else 'a number'
-    if kinds & {'str', 'Any', 'Literal', 'PathLike'} or isinstance(current, str):
+    if kinds & {'str', 'Any', 'Literal', 'PathLike'}:
         return None
     if value.lower() in ('yes', 'no', 'on', 'off'):
         return 'True or False'

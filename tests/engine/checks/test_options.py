@@ -127,6 +127,9 @@ def test_such_words_may_be_texts():
     assert said(PRETRAIN, **names) == []
     loss = {'model.roi_head.bbox_head.loss_bbox.reduction': 'no'}
     assert said(DETECT, **loss) == []
+    # the annotation says bool, the class takes a text, too
+    vit = Config(dict(model=dict(type='mmpretrain.CAEPretrainViT', bias='qv_bias')))
+    assert said(vit, **{'model.bias': 'qv_bias'}) == []
 
 
 @pytest.mark.parametrize('config,key,meant', [
