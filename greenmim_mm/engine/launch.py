@@ -29,6 +29,7 @@ from .checks import (
     check_datasets,
     check_learning_rate,
     check_names,
+    check_numbers,
     check_options,
     check_schedule,
     check_work_dir,
@@ -223,6 +224,7 @@ def build_runner(cfg: Config, loaders: Tuple[str, ...]) -> Runner:
         loaders (Tuple[str, ...]): Loaders whose data must be there.
     """
     trains = 'train_dataloader' in loaders
+    enforce(check_numbers(cfg, loaders))  # the next ones calculate with them
     findings = check_checkpoints(cfg, starts=trains and not cfg.get('resume'))
     findings += [*check_work_dir(cfg), *check_datasets(cfg, loaders)]
     if trains:

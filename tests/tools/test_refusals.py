@@ -38,7 +38,9 @@ def train(data, work_dir, *options, more=()):
     ('custom_hooks.2.interval=5', "GreenMonitorHook takes no 'interval'"),
     ('train_dataloader.dataset.pipeline.1.scale=100', r'mask unit (16 pixels), got (100, 100)'),
     ('train_dataloader.dataset.pipeline.0.on_error=stop', "on_error must be 'raise' or 'skip'"),
-    ('optim_wrapper.optimizer.lr=-1', 'AdamW: Invalid learning rate: -1'),
+    ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper.optimizer.lr is a number, 0 or more, got -1'),
+    ('optim_wrapper.optimizer.weight_decay=-1', 'AdamW: Invalid weight_decay value: -1'),
+    ('randomness.seed=abc', 'randomness.seed is a whole number from 0'),
     ('model.backbone.type=Swim', 'Swim is not in'),
 ])  # fmt: skip
 def test_options(data, tmp_path, option, message):

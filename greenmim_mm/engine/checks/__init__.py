@@ -10,6 +10,7 @@ from .files import check_datasets, check_work_dir
 from .finding import CheckError, Finding, enforce, say
 from .learning_rate import check_learning_rate
 from .names import check_names
+from .numbers import check_numbers
 from .options import check_options
 from .schedule import check_schedule
 from .weights import check_checkpoints
@@ -23,6 +24,7 @@ __all__ = [
     'check_datasets',
     'check_learning_rate',
     'check_names',
+    'check_numbers',
     'check_options',
     'check_schedule',
     'check_work_dir',

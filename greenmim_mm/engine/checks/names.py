@@ -5,7 +5,7 @@ from typing import Iterator, List, Tuple
 from mmengine.config import Config
 
 from .finding import Finding
-from .options import typos
+from .meant import typos
 from .takers import DEFAULT_HOOKS, READ, names_for
 
 

@@ -13,6 +13,7 @@ from typing import (
     Iterable,
     List,
     NamedTuple,
+    Optional,
     Set,
     Tuple,
     Union,
@@ -22,6 +23,7 @@ from typing import (
 
 from torch import nn
 
+_KNOWN = ('greenmim_mm', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg', 'torch')
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -138,17 +140,81 @@ def _strings(place: object) -> FrozenSet[str]:
     return frozenset(value for value in constants if isinstance(value, str))
 
 
-def takes_numbers_only(annotation: object) -> bool:
-    """Whether an annotation allows numbers and truth values, and no text.
+def keys_read(kind: type, name: str) -> Set[str]:
+    """Keys that a class or a parent of it looks up in a dict of the given name.
+
+    Of classes of other packages, which may look them up in any way, every string counts.
+
+    Args:
+        kind (type): The class, or None.
+        name (str): Name of the variable or attribute.
+    """
+    parents = [parent for parent in getattr(kind, '__mro__', ()) if parent is not object]
+    found = [
+        _keys_read(parent, name) if parent.__module__.split('.')[0] in _KNOWN else _strings(parent)
+        for parent in parents
+    ]
+    return set().union(*found)
+
+
+@cache
+def _keys_read(place: object, name: str) -> FrozenSet[str]:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(place)))
+    except (OSError, TypeError, SyntaxError):
+        return frozenset()
+    keys = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            if node.func.attr in ('get', 'pop', 'setdefault'):
+                keys.append((node.func.value, node.args[0]))
+        elif isinstance(node, ast.Subscript):
+            keys.append((node.value, node.slice))
+        elif isinstance(node, ast.Compare):
+            keys += [(of, node.left) for of in node.comparators]
+    return frozenset(
+        key.value
+        for of, key in keys
+        if name in (getattr(of, 'id', None), getattr(of, 'attr', None))
+        and isinstance(key, ast.Constant)
+        and isinstance(key.value, str)
+    )
+
+
+def unfit_text(value: object, annotation: object, current: object = None) -> Optional[str]:
+    """What an option takes instead of the text that it was given, or None where the text fits.
+
+    ``no``, ``off``, ``yes`` and ``on`` are texts, and every text counts as True: they pass only
+    where a text is known to be right.
+
+    Args:
+        value (object): Of the option.
+        annotation (object): Of the parameter.
+        current (object): Value of the config. Defaults to None.
 
     Example:
-        >>> takes_numbers_only(Optional[float]), takes_numbers_only(Union[int, str])
-        (True, False)
+        >>> unfit_text('a', Optional[float]), unfit_text('no', bool), unfit_text('a', str)
+        ('a number', 'True or False', None)
     """
+    if not isinstance(value, str) or isinstance(current, str):  # annotations may be wrong
+        return None
+    kinds = _kinds(annotation)
+    if kinds and kinds <= {'int', 'float', 'bool', 'Tensor'}:
+        return 'True or False' if kinds == {'bool'} else 'a number'
+    if kinds & {'str', 'Any', 'Literal', 'PathLike'}:
+        return None
+    if value.lower() in ('yes', 'no', 'on', 'off'):
+        return 'True or False'
+    number = isinstance(current, (int, float)) and not isinstance(current, bool)
+    return 'a number' if number and re.match(r'[-+]?\.?\d', value) else None
+
+
+def _kinds(annotation: object) -> Set[str]:
+    """Names of the types that an annotation allows, without None."""
     if isinstance(annotation, str):  # of modules that postpone their evaluation
-        kinds = set(re.findall(r'\w+', annotation)) - {'Optional', 'Union', 'None'}
-        return bool(kinds) and kinds <= {'int', 'float', 'bool'}
+        return set(re.findall(r'\w+', annotation)) - {'Optional', 'Union', 'None', 'torch'}
+    if annotation in (None, inspect.Parameter.empty):
+        return set()
     several = get_origin(annotation) in (Union, UnionType)
     options = get_args(annotation) if several else [annotation]
-    kinds = [kind for kind in options if kind is not type(None)]
-    return bool(kinds) and all(kind in (int, float, bool) for kind in kinds)
+    return {getattr(kind, '__name__', str(kind)) for kind in options if kind is not type(None)}

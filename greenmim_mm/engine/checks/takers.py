@@ -5,21 +5,24 @@ from typing import Callable, Dict, Optional, Sequence, Tuple
 
 import mmengine.registry as mm
 import torch
+from mmcv import ops
 from mmengine.config import ConfigDict
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
+from mmpretrain.registry import BATCH_AUGMENTS
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ... import registry  # noqa: F401  (makes the scope greenmim_mm known)
-from .parameters import Parameters, named, parameters, strings_in
+from .parameters import Parameters, keys_read, named, parameters
 
 # what a run reads at the top level of a config
 READ = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
     # by the runner and its strategies
     'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval',
     'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'strategy', 'sync_bn',
+    'partial_load',  # by our runner
     # by MMPretrain's, MMDetection's and MMSegmentation's own scripts
     'tta_model', 'tta_pipeline',
 }  # fmt: skip
@@ -34,7 +37,7 @@ _DEFAULT_TYPES = {
     'model_wrapper_cfg': 'MMDistributedDataParallel',
 }  # fmt: skip
 _LOADER = (mm.DATASETS, mm.TRANSFORMS, mm.DATA_SAMPLERS, mm.FUNCTIONS)
-_MODEL = (mm.MODELS, mm.TASK_UTILS, mm.WEIGHT_INITIALIZERS)
+_MODEL = (mm.MODELS, mm.TASK_UTILS, mm.WEIGHT_INITIALIZERS, BATCH_AUGMENTS)
 _REGISTRIES = {
     'model': _MODEL, 'tta_model': _MODEL, 'data_preprocessor': _MODEL,
     'train_dataloader': _LOADER, 'val_dataloader': _LOADER, 'test_dataloader': _LOADER,
@@ -56,7 +59,7 @@ def registered(
     if not isinstance(name, str):  # of configs in mmengine's new style
         return name if callable(name) else None
     for candidates in registries:
-        if candidates is mm.FUNCTIONS:  # of mmengine alone: no scope has its own
+        if candidates in (mm.FUNCTIONS, BATCH_AUGMENTS):  # of one package alone
             if name in candidates:
                 return candidates.get(name)
             continue
@@ -99,11 +102,16 @@ def names_for(
     """
     if path[-1] in FREE:
         return Parameters({}, others=True)
+    if path[-2:-1] == ['custom_keys']:
+        return Parameters(named(('lr_mult', 'decay_mult')), others=True)
     if path[-1] == 'paramwise_cfg':
         kind = registered(
             kind or 'DefaultOptimWrapperConstructor', [mm.OPTIM_WRAPPER_CONSTRUCTORS], scope
         )
-        found = Parameters(named(strings_in(kind)), others=kind is None)
+        names = keys_read(kind, 'paramwise_cfg')
+        found = Parameters(named(names), others=not names)
+    elif path[0] == 'model' and path[-1] == 'nms':
+        found = _of_nms(kind)
     elif (names := _fixed(path)) is not None:
         found = Parameters(names)
     else:
@@ -111,6 +119,16 @@ def names_for(
         found = Parameters({}, others=True) if kind is None else parameters(kind)
     around = named((*_around(path), 'type', '_delete_', '_scope_'))
     return Parameters({**around, **found.names}, found.others)
+
+
+def _of_nms(kind: object) -> Parameters:
+    """Names that mmcv's ``batched_nms`` takes from its ``nms_cfg``."""
+    operation = getattr(ops, str(kind or 'nms'), None)
+    if operation is None:
+        return Parameters({}, others=True)
+    names = {name: k for name, k in parameters(operation).names.items() if name != 'boxes'}
+    names.pop('scores', None)
+    return Parameters({**names, **named(('class_agnostic', 'split_thr', 'max_num'))})
 
 
 def _fixed(path: Sequence[str]) -> Optional[Dict[str, object]]:

@@ -102,11 +102,105 @@ def test_what_does_not_fit_the_shape_of_the_config(key, message):
 
 @pytest.mark.parametrize('key,value', [
     ('model.mask_ratio', 'abc'), ('train_dataloader.batch_size', 'large'),
-    ('train_cfg.max_epochs', 'ten'), ('model.per_image', 'yes'),
+    ('train_cfg.max_epochs', 'ten'), ('optim_wrapper.optimizer.lr', '1e-3x'),
 ])  # fmt: skip
 def test_a_text_for_a_number_is_named(key, value):
     (message,) = said(PRETRAIN, **{key: value})
     assert f'takes a number for {key.split(".")[-1]}, got {value!r}' in message
+
+
+@pytest.mark.parametrize('config,key', [
+    (PRETRAIN, 'resume'), (PRETRAIN, 'compile'), (PRETRAIN, 'find_unused_parameters'),
+    (PRETRAIN, 'env_cfg.cudnn_benchmark'), (PRETRAIN, 'model.backbone.pad_small_map'),
+    (PRETRAIN, 'model.backbone.with_cp'), (PRETRAIN, 'model.per_image'),
+    (DETECT, 'train_dataloader.dataset.filter_cfg.filter_empty_gt'),
+])  # fmt: skip
+def test_a_text_for_a_truth_value_is_named_and_does_not_count_as_true(config, key):
+    for value in ('no', 'Off', 'yes'):
+        (message,) = said(config, **{key: value})
+        assert f'takes True or False for {key.split(".")[-1]}, got {value!r}' in message
+    assert said(config, **{key: False}) == []
+
+
+def test_such_words_may_be_texts():
+    names = {'experiment_name': 'on', 'load_from': 'no', 'work_dir': 'off'}
+    assert said(PRETRAIN, **names) == []
+    loss = {'model.roi_head.bbox_head.loss_bbox.reduction': 'no'}
+    assert said(DETECT, **loss) == []
+    # the annotation says bool, the class takes a text, too
+    vit = Config(dict(model=dict(type='mmpretrain.CAEPretrainViT', bias='qv_bias')))
+    assert said(vit, **{'model.bias': 'qv_bias'}) == []
+
+
+@pytest.mark.parametrize('config,key,meant', [
+    (PRETRAIN, 'optimizer.lr', 'optim_wrapper.optimizer.lr'),
+    (PRETRAIN, 'lr', 'optim_wrapper.optimizer.lr'),
+    (PRETRAIN, 'evaluation.interval', 'train_cfg.val_interval'),
+    (PRETRAIN, 'val_interval', 'train_cfg.val_interval'),
+    (PRETRAIN, 'model.head.loss_type', 'model.head.loss.type'),
+    (PRETRAIN, 'modle.mask_ratoi', 'model.mask_ratio'),
+    (PRETRAIN, 'train_pipelin.0.on_error', 'train_dataloader.dataset.pipeline.0.on_error'),
+    (PRETRAIN, 'optim_wrapper.paramwise_cfg.custom_keys.x.decay_mul',
+     'optim_wrapper.paramwise_cfg.custom_keys.x.decay_mult'),
+    (FINETUNE, 'optim_wrapper.paramwise_cfg.decay_rate',
+     'optim_wrapper.paramwise_cfg.layer_decay_rate'),
+    (FINETUNE, 'model.train_cfg.augments.0.alfa', 'model.train_cfg.augments.0.alpha'),
+    (DETECT, 'model.test_cfg.rcnn.mask_thr', 'model.test_cfg.rcnn.mask_thr_binary'),
+    (DETECT, 'model.train_cfg.rpn.border', 'model.train_cfg.rpn.allowed_border'),
+    (DETECT, 'model.test_cfg.rpn.nms_post', 'model.test_cfg.rpn.nms_pre'),
+    (DETECT, 'model.test_cfg.rcnn.nms.iou_thr', 'model.test_cfg.rcnn.nms.iou_threshold'),
+    (DETECT, 'train_dataloader.dataset.metainfo.CLASSES',
+     'train_dataloader.dataset.metainfo.classes'),
+    (DETECT, 'train_dataloader.dataset.metainfo.class',
+     'train_dataloader.dataset.metainfo.classes'),
+])  # fmt: skip
+def test_what_is_proposed_is_read_and_is_what_was_meant(config, key, meant):
+    (message,) = said(config, **{key: 1})
+    assert message.endswith(f'did you mean {meant}?')
+    assert said(config, **{meant: None}) == []
+
+
+def test_no_dict_is_proposed_for_a_plain_value():
+    (message,) = said(PRETRAIN, loss_type='L1')
+    assert 'did you mean' not in message
+
+
+@pytest.mark.parametrize('config,key,words', [
+    (PRETRAIN, 'optim_wrapper.paramwise_cfg.decay_rate', 'it takes bias_decay_mult'),
+    (PRETRAIN, 'optim_wrapper.paramwise_cfg.decay_mult', 'it belongs below '
+     'optim_wrapper.paramwise_cfg.custom_keys.NAME'),
+    (PRETRAIN, 'val_evaluator.interval', 'a new one needs val_evaluator.type'),
+    (PRETRAIN, 'model.init_cfg.chekpoint', 'a new one needs model.init_cfg.type'),
+    (DETECT, 'train_dataloader.dataset.filter_cfg.foo', 'it takes filter_empty_gt, min_size'),
+    (PRETRAIN, 'train_cfg.by_epoch', 'train_cfg.type=IterBasedTrainLoop'),
+    (PRETRAIN, 'train_cfg.max_iters', 'train_cfg.type=IterBasedTrainLoop'),
+])  # fmt: skip
+def test_a_name_without_effect_says_what_has_one(config, key, words):
+    (message,) = said(config, **{key: 1})
+    assert words in message
+
+
+def test_the_loop_is_the_one_that_the_options_choose():
+    loop = {'train_cfg._delete_': True, 'train_cfg.type': 'IterBasedTrainLoop',
+            'train_cfg.max_iters': 5}  # fmt: skip
+    assert said(PRETRAIN, **loop) == []
+    by_epoch = {'train_cfg.by_epoch': False, 'train_cfg.max_iters': 5}
+    assert said(FINETUNE, **by_epoch) == []
+
+
+def test_equal_small_numbers_are_not_taken_for_the_variable():
+    cfg = Config(dict(
+        max_epochs=2, arch=[2], train_cfg=dict(max_epochs=2), model=dict(num_heads=2, arch=[2]),
+        param_scheduler=[dict(type='LinearLR', end=1), dict(type='CosineAnnealingLR', end=2)],
+    ))  # fmt: skip
+    (message,) = said(cfg, max_epochs=3)
+    assert message.endswith('in its place: train_cfg.max_epochs, param_scheduler.1.end')
+
+
+def test_a_variable_that_was_overridden_names_the_key_of_its_name():
+    cfg = Config(dict(data_root='a/', train_dataloader=dict(dataset=dict(data_root='b/'))))
+    (message,) = said(cfg, data_root='/x')
+    assert message.endswith('in its place: train_dataloader.dataset.data_root')
 
 
 ADDITIONS = {
@@ -127,7 +221,7 @@ ADDITIONS = {
         'visualizer.vis_backends.0.type', 'visualizer.vis_backends.0.save_dir',
         'compile', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing', 'resume',
         'load_from', 'experiment_name', 'log_level', 'work_dir', 'model_wrapper_cfg.type',
-        'val_cfg', 'optim_wrapper._delete_', 'train_cfg.dynamic_intervals',
+        'val_cfg', 'optim_wrapper._delete_', 'train_cfg.dynamic_intervals', 'partial_load',
     ],
     DETECT: [
         'model.test_cfg.rcnn.score_thr', 'model.train_cfg.rpn.assigner.gpu_assign_thr',
@@ -135,7 +229,10 @@ ADDITIONS = {
         'model.roi_head.bbox_head.reg_class_agnostic',
         'model.roi_head.bbox_head.loss_bbox.reduction',
         'model.data_preprocessor.batch_augments', 'train_dataloader.dataset.metainfo.classes',
-        'train_dataloader.batch_sampler.drop_last', 'train_dataloader.dataset.filter_cfg.anything',
+        'train_dataloader.batch_sampler.drop_last', 'train_dataloader.dataset.filter_cfg.min_size',
+        'train_dataloader.dataset.metainfo.dataset_type', 'model.test_cfg.rcnn.nms.max_num',
+        'model.test_cfg.rcnn.nms.class_agnostic', 'model.train_cfg.rcnn.mask_size',
+        'model.test_cfg.rpn.min_bbox_size', 'model.train_cfg.rpn.sampler.rng',
         'val_evaluator.classwise', 'val_evaluator.proposal_nums',
         'default_hooks.visualization.draw', 'tta_model.type', 'backend_args_of_mine.x',
     ],
