@@ -32,7 +32,7 @@ def check_schedule(cfg: Config) -> List[Finding]:
     if end == length:
         return []
     then = (
-        f'from there on the rate stays as it is, {length - end} {unit}s long'
+        f'from there on the rate stays as it is (the last {unit}s: {length - end})'
         if end < length
         else 'the run ends before the rates that the schedule ends with'
     )

@@ -18,7 +18,7 @@ STEPS = dict(type='MultiStepLR', milestones=[27, 33])  # no end: it goes on
     (36, [WARM_UP, COSINE], None),
     (36, [], None),
     (50, [WARM_UP, STEPS], None),
-    (50, [WARM_UP, COSINE], 'from there on the rate stays as it is, 14 epochs long'),
+    (50, [WARM_UP, COSINE], 'from there on the rate stays as it is (the last epochs: 14)'),
     (12, [WARM_UP, COSINE], 'the run ends before the rates that the schedule ends with'),
 ])  # fmt: skip
 def test_schedule_and_run_end_together(epochs, schedulers, words):
